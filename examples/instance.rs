@@ -1,0 +1,72 @@
+//! One application instance, configured by the environment alone: the demo, the tests and the benches run it.
+//!
+//! A setting that cannot work stops it with status 2 and one line on stderr. It starts also while the store is away.
+//! SIGTERM drains the requests in flight, then exits 0.
+
+#[path = "instance/page.rs"]
+mod page;
+#[path = "instance/routes.rs"]
+mod routes;
+#[path = "instance/settings.rs"]
+mod settings;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderValue;
+use axum::response::Response;
+use axum::{Router, middleware};
+use stickless::Peer;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::settings::Settings;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            eprintln!("{line}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run() -> Result<(), String> {
+    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    settings.log.start();
+    let listen = settings.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("LISTEN = {listen}: {error}"))?;
+    let name = settings.instance.clone();
+    let (layer, store) = settings.layer()?;
+    let app = app(&name, layer, store)?.into_make_service_with_connect_info::<SocketAddr>();
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
+    tracing::info!(instance = %name, address = %listen, "listening");
+    let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+        terminate.recv().await;
+    });
+    serving.await.map_err(|error| format!("LISTEN = {listen}: {error}"))
+}
+
+/// The layers, from the outside in: the instance's name, panics as 500, the peer's address, the session.
+fn app(name: &str, layer: stickless::SessionLayer, store: settings::Store) -> Result<Router, String> {
+    let header = HeaderValue::from_str(name).map_err(|_| format!("INSTANCE = {name:?}: must be a header value"))?;
+    let named = move |mut response: Response| {
+        let header = header.clone();
+        async move {
+            response.headers_mut().insert("x-instance", header);
+            response
+        }
+    };
+    Ok(routes::routes(name, store)
+        .layer(layer)
+        .layer(middleware::map_request(async |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
+            request.extensions_mut().insert(Peer(peer));
+            request
+        }))
+        .layer(CatchPanicLayer::new())
+        .layer(middleware::map_response(named)))
+}

@@ -1,0 +1,253 @@
+//! The environment as settings, each checked; a message names the variable and its value.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use stickless::store::{Budget, MemoryStore, RedisStore, Store as _};
+use stickless::{ConfigError, KeyRing, SameSite, Secure, SessionLayer, Unavailable};
+
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) instance: String,
+    pub(crate) log: Log,
+    store: StoreSettings,
+    keys: Option<String>,
+    session: SessionSettings,
+    cookie: CookieSettings,
+}
+
+struct StoreSettings {
+    url: String,
+    prefix: String,
+    attempts: u32,
+    timeout: Duration,
+    budget: Duration,
+}
+
+struct SessionSettings {
+    idle: Duration,
+    refresh_within: Option<Duration>,
+    absolute: Option<Duration>,
+    idle_anonymous: Option<Duration>,
+}
+
+struct CookieSettings {
+    name: String,
+    domain: Option<String>,
+    path: String,
+    http_only: bool,
+    partitioned: bool,
+    secure: Secure,
+    same_site: SameSite,
+    persistent: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Log {
+    Text,
+    Json,
+}
+
+/// The store, to ask whether it answers.
+#[derive(Clone)]
+pub(crate) enum Store {
+    Memory(MemoryStore),
+    Redis(RedisStore),
+}
+
+impl Settings {
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let env = Environment(&variable);
+        env.refuse_unknown()?;
+        let listen: SocketAddr = env.parse("LISTEN", "127.0.0.1:3000", "must be an address and a port")?;
+        Ok(Self {
+            listen,
+            instance: env.text("INSTANCE", &listen.to_string()),
+            log: env.choice("LOG", "text", &[("text", Log::Text), ("json", Log::Json)])?,
+            store: StoreSettings {
+                url: env.text("STORE", "memory"),
+                prefix: env.text("STORE_PREFIX", "stickless:"),
+                attempts: env.parse("STORE_ATTEMPTS", "3", "must be a whole number")?,
+                timeout: env.millis("STORE_TIMEOUT_MS", "250")?,
+                budget: env.millis("STORE_BUDGET_MS", "1000")?,
+            },
+            keys: variable("SESSION_KEYS").filter(|keys| !keys.is_empty()),
+            session: SessionSettings {
+                idle: env.seconds("SESSION_IDLE", "3600")?,
+                refresh_within: env.optional_seconds("SESSION_REFRESH_WITHIN")?,
+                absolute: env.optional_seconds("SESSION_ABSOLUTE")?.filter(|limit| !limit.is_zero()),
+                idle_anonymous: env.optional_seconds("SESSION_IDLE_ANONYMOUS")?.filter(|limit| !limit.is_zero()),
+            },
+            cookie: CookieSettings::read(&env)?,
+        })
+    }
+
+    /// The layer on the store.
+    pub(crate) fn layer(self) -> Result<(SessionLayer, Store), String> {
+        let keys = self.keys()?;
+        if self.store.url == "memory" {
+            let store = MemoryStore::new();
+            return Ok((self.build(store.clone(), keys)?, Store::Memory(store)));
+        }
+        let store = RedisStore::builder(&self.store.url)
+            .prefix(&self.store.prefix)
+            .attempts(self.store.attempts)
+            .timeout(self.store.timeout)
+            .budget(self.store.budget)
+            .build()
+            .map_err(|error| named(&error))?;
+        Ok((self.build(store.clone(), keys)?, Store::Redis(store)))
+    }
+
+    fn keys(&self) -> Result<KeyRing, String> {
+        match &self.keys {
+            Some(keys) => KeyRing::parse(keys).map_err(|error| named(&error)),
+            None if self.store.url == "memory" => {
+                tracing::warn!("SESSION_KEYS is not set: a random key, so no session survives a restart");
+                KeyRing::random().map_err(|error| named(&error))
+            }
+            None => Err("SESSION_KEYS = : must be set and the same on all instances when STORE is not memory".into()),
+        }
+    }
+
+    fn build(self, store: impl stickless::store::Store, keys: KeyRing) -> Result<SessionLayer, String> {
+        let (session, cookie) = (self.session, self.cookie);
+        let mut builder = SessionLayer::builder(store, keys)
+            .idle(session.idle)
+            .absolute(session.absolute)
+            .idle_anonymous(session.idle_anonymous)
+            .cookie_name(cookie.name)
+            .cookie_domain(cookie.domain)
+            .cookie_path(cookie.path)
+            .cookie_http_only(cookie.http_only)
+            .cookie_partitioned(cookie.partitioned)
+            .cookie_secure(cookie.secure)
+            .cookie_same_site(cookie.same_site)
+            .cookie_persistent(cookie.persistent);
+        if let Some(within) = session.refresh_within {
+            builder = builder.refresh_within(within);
+        }
+        builder.build().map_err(|error| named(&error))
+    }
+}
+
+impl CookieSettings {
+    fn read(env: &Environment<'_>) -> Result<Self, String> {
+        let domain = env.text("COOKIE_DOMAIN", "");
+        if domain.contains(',') {
+            return Err(format!("COOKIE_DOMAIN = {domain}: this version knows one domain only"));
+        }
+        let secure = [("always", Secure::Always), ("auto", Secure::Auto), ("never", Secure::Never)];
+        let same_site = [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)];
+        Ok(Self {
+            name: env.text("COOKIE_NAME", "sid"),
+            domain: (!domain.is_empty()).then_some(domain),
+            path: env.text("COOKIE_PATH", "/"),
+            http_only: env.flag("COOKIE_HTTP_ONLY", "true")?,
+            partitioned: env.flag("COOKIE_PARTITIONED", "false")?,
+            secure: env.choice("COOKIE_SECURE", "auto", &secure)?,
+            same_site: env.choice("COOKIE_SAME_SITE", "lax", &same_site)?,
+            persistent: env.flag("COOKIE_PERSISTENT", "true")?,
+        })
+    }
+}
+
+impl Log {
+    pub(crate) fn start(self) {
+        let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false);
+        match self {
+            Self::Text => log.init(),
+            Self::Json => log.json().flatten_event(true).init(),
+        }
+    }
+}
+
+impl Store {
+    pub(crate) async fn ping(&self) -> Result<(), Unavailable> {
+        match self {
+            Self::Memory(store) => store.ping(&Budget::default()).await,
+            Self::Redis(store) => store.ping(&Budget::default()).await,
+        }
+    }
+}
+
+/// Settings of features that are not built yet, with the one value that asks for nothing of them.
+const NOT_YET: [(&str, &str); 6] = [
+    ("STORE_CA", ""),
+    ("DURABILITY", "async"),
+    ("SESSION_CAP", "0"),
+    ("CLIENT_IP_SOURCE", "peer"),
+    ("TRUSTED_PROXIES", ""),
+    ("DRIFT", "off"),
+];
+
+/// Environment variables; an empty one counts as not set.
+struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Environment<'_> {
+    fn text(&self, name: &str, default: &str) -> String {
+        (self.0)(name).filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn parse<T: FromStr>(&self, name: &str, default: &str, reason: &str) -> Result<T, String> {
+        let text = self.text(name, default);
+        text.parse().map_err(|_| format!("{name} = {text}: {reason}"))
+    }
+
+    fn seconds(&self, name: &str, default: &str) -> Result<Duration, String> {
+        self.parse(name, default, "must be whole seconds").map(Duration::from_secs)
+    }
+
+    fn optional_seconds(&self, name: &str) -> Result<Option<Duration>, String> {
+        if self.text(name, "").is_empty() { Ok(None) } else { self.seconds(name, "").map(Some) }
+    }
+
+    fn millis(&self, name: &str, default: &str) -> Result<Duration, String> {
+        self.parse(name, default, "must be whole milliseconds").map(Duration::from_millis)
+    }
+
+    fn flag(&self, name: &str, default: &str) -> Result<bool, String> {
+        self.choice(name, default, &[("true", true), ("false", false)])
+    }
+
+    fn choice<T: Copy>(&self, name: &str, default: &str, choices: &[(&str, T)]) -> Result<T, String> {
+        let text = self.text(name, default);
+        let found = choices.iter().find(|(word, _)| *word == text);
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        found.map(|(_, value)| *value).ok_or_else(|| format!("{name} = {text}: must be one of {}", words.join(", ")))
+    }
+
+    fn refuse_unknown(&self) -> Result<(), String> {
+        for (name, nothing) in NOT_YET {
+            let value = self.text(name, nothing);
+            if value != nothing {
+                return Err(format!("{name} = {value}: is not known to this version"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The library's error under the variable's name.
+fn named(error: &ConfigError) -> String {
+    let name = match error.setting() {
+        "store" => "STORE",
+        "prefix" => "STORE_PREFIX",
+        "attempts" => "STORE_ATTEMPTS",
+        "timeout" => "STORE_TIMEOUT_MS",
+        "budget" => "STORE_BUDGET_MS",
+        "keys" => "SESSION_KEYS",
+        "idle" => "SESSION_IDLE",
+        "refresh_within" => "SESSION_REFRESH_WITHIN",
+        "absolute" => "SESSION_ABSOLUTE",
+        "idle_anonymous" => "SESSION_IDLE_ANONYMOUS",
+        "cookie_name" => "COOKIE_NAME",
+        "cookie_path" => "COOKIE_PATH",
+        "cookie_domain" => "COOKIE_DOMAIN",
+        "cookie_same_site" => "COOKIE_SAME_SITE",
+        "cookie_partitioned" => "COOKIE_PARTITIONED",
+        other => other,
+    };
+    format!("{name} = {}", error.reason())
+}

@@ -1,0 +1,246 @@
+//! The session cookie's attributes, and the one place that writes and removes it (RFC 6265bis).
+
+mod find;
+mod headers;
+
+use http::HeaderValue;
+use time::OffsetDateTime;
+
+pub(crate) use self::find::candidates;
+pub(crate) use self::headers::dress;
+use crate::error::ConfigError;
+
+/// When the cookie carries `Secure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Secure {
+    /// On every response.
+    Always,
+    /// Where the client came by https, as the connection or a trusted proxy says.
+    #[default]
+    Auto,
+    /// On none: for development without TLS.
+    Never,
+}
+
+/// To which requests from other sites browsers attach the cookie (RFC 6265bis, section 5.6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SameSite {
+    /// Top-level navigations by link only.
+    #[default]
+    Lax,
+    /// None.
+    Strict,
+    /// All; browsers keep it only with `Secure`.
+    None,
+}
+
+/// The cookie's attributes, checked. Setting and removing use the same ones, or a browser would keep the old cookie.
+#[derive(Debug, Clone)]
+pub(crate) struct Attributes {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    pub(crate) domain: Option<String>,
+    pub(crate) http_only: bool,
+    pub(crate) secure: Secure,
+    pub(crate) same_site: SameSite,
+    pub(crate) partitioned: bool,
+    pub(crate) persistent: bool,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            name: "sid".to_owned(),
+            path: "/".to_owned(),
+            domain: None,
+            http_only: true,
+            secure: Secure::default(),
+            same_site: SameSite::default(),
+            partitioned: false,
+            persistent: true,
+        }
+    }
+}
+
+impl Attributes {
+    /// Refuses what browsers would drop.
+    pub(crate) fn check(mut self) -> Result<Self, ConfigError> {
+        let name_refused = |reason| Err(ConfigError::new("cookie_name", &self.name, reason));
+        if self.name.is_empty() || !self.name.bytes().all(is_token) {
+            return name_refused("must be a token of RFC 9110: letters, digits and !#$%&'*+-.^_`|~");
+        }
+        if self.name.len() > 256 {
+            return name_refused("must have at most 256 characters");
+        }
+        if !self.path.starts_with('/') || self.path.bytes().any(|byte| byte == b';' || !(b' '..=b'~').contains(&byte)) {
+            return Err(ConfigError::new("cookie_path", &self.path, "must begin with / and have no semicolon or control character"));
+        }
+        let always = self.secure == Secure::Always;
+        // Browsers compare these prefixes without regard to case.
+        let lower = self.name.to_ascii_lowercase();
+        if (lower.starts_with("__host-") || lower.starts_with("__secure-")) && !always {
+            return name_refused("browsers drop a cookie with this prefix unless it is always secure");
+        }
+        if lower.starts_with("__host-") && (self.domain.is_some() || self.path != "/") {
+            return name_refused("browsers drop a __Host- cookie that has a domain or another path than /");
+        }
+        if self.same_site == SameSite::None && !always {
+            return Err(ConfigError::new("cookie_same_site", "none", "browsers drop such a cookie unless it is always secure"));
+        }
+        if self.partitioned && !always {
+            return Err(ConfigError::new("cookie_partitioned", true, "browsers drop such a cookie unless it is always secure"));
+        }
+        self.domain = self.domain.map(|domain| check_domain(&domain)).transpose()?;
+        Ok(self)
+    }
+
+    /// A `Set-Cookie` with this value. `max_age` of none makes it a browser-session cookie.
+    pub(crate) fn set(&self, value: String, max_age: Option<std::time::Duration>, https: bool) -> Option<HeaderValue> {
+        let mut cookie = self.bare(value, self.domain.as_deref(), https);
+        if let Some(max_age) = max_age {
+            cookie.set_max_age(time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
+        }
+        header(&cookie)
+    }
+
+    /// A `Set-Cookie` that removes ours.
+    pub(crate) fn remove(&self, https: bool) -> Option<HeaderValue> {
+        self.removal(self.domain.as_deref(), https)
+    }
+
+    /// `Set-Cookie`s that remove what stands beside ours under the same name: the host-only form of a domain cookie.
+    pub(crate) fn remove_variants(&self, https: bool) -> Vec<HeaderValue> {
+        let host_only = self.domain.is_some().then(|| self.removal(None, https));
+        host_only.flatten().into_iter().collect()
+    }
+
+    fn removal(&self, domain: Option<&str>, https: bool) -> Option<HeaderValue> {
+        let mut cookie = self.bare(String::new(), domain, https);
+        cookie.set_max_age(time::Duration::ZERO);
+        cookie.set_expires(OffsetDateTime::UNIX_EPOCH);
+        header(&cookie)
+    }
+
+    fn bare<'a>(&'a self, value: String, domain: Option<&'a str>, https: bool) -> ::cookie::Cookie<'a> {
+        let mut cookie = ::cookie::Cookie::new(self.name.as_str(), value);
+        cookie.set_path(self.path.as_str());
+        if let Some(domain) = domain {
+            cookie.set_domain(domain);
+        }
+        cookie.set_http_only(self.http_only);
+        cookie.set_secure(match self.secure {
+            Secure::Always => true,
+            Secure::Auto => https,
+            Secure::Never => false,
+        });
+        cookie.set_same_site(match self.same_site {
+            SameSite::Lax => ::cookie::SameSite::Lax,
+            SameSite::Strict => ::cookie::SameSite::Strict,
+            SameSite::None => ::cookie::SameSite::None,
+        });
+        cookie.set_partitioned(self.partitioned);
+        cookie
+    }
+}
+
+fn header(cookie: &::cookie::Cookie<'_>) -> Option<HeaderValue> {
+    // Checked attributes and base64url are visible ASCII, so this is always some.
+    HeaderValue::from_str(&cookie.to_string()).ok()
+}
+
+/// A name that browsers accept in `Domain`: two labels or more of letters, digits and inner hyphens. A leading dot is
+/// ignored, as browsers do.
+fn check_domain(domain: &str) -> Result<String, ConfigError> {
+    let refuse = |reason| Err(ConfigError::new("cookie_domain", domain, reason));
+    let name = domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
+    if name.parse::<std::net::IpAddr>().is_ok() || name.starts_with('[') {
+        return refuse("must be a name, not an address");
+    }
+    if name.contains(':') {
+        return refuse("must not have a port");
+    }
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        !bytes.is_empty()
+            && bytes.len() <= 63
+            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+            && bytes.first() != Some(&b'-')
+            && bytes.last() != Some(&b'-')
+    };
+    if name.len() > 253 || !name.split('.').all(label) {
+        return refuse("must be labels of letters, digits and inner hyphens, joined by dots");
+    }
+    if !name.contains('.') || name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return refuse("must be a domain of two labels or more");
+    }
+    Ok(name)
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(header: Option<HeaderValue>) -> String {
+        header.expect("a header").to_str().expect("ASCII").to_owned()
+    }
+
+    #[test]
+    fn setting_and_removing_carry_the_same_attributes() {
+        let attributes = Attributes {
+            domain: Some("example.org".into()),
+            secure: Secure::Always,
+            partitioned: true,
+            same_site: SameSite::None,
+            ..Attributes::default()
+        };
+        let attributes = attributes.check().expect("possible");
+        let set = text(attributes.set("v".into(), None, false));
+        let removed = text(attributes.remove(false));
+        assert_eq!(set, "sid=v; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Domain=example.org");
+        assert_eq!(removed, "sid=; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Domain=example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
+        let variants = attributes.remove_variants(false);
+        assert_eq!(variants.len(), 1);
+        assert!(!variants[0].to_str().expect("ASCII").contains("Domain"));
+    }
+
+    #[test]
+    fn auto_is_secure_over_https_only() {
+        let attributes = Attributes::default();
+        assert!(text(attributes.set("v".into(), None, true)).contains("; Secure"));
+        assert!(!text(attributes.set("v".into(), None, false)).contains("; Secure"));
+    }
+
+    #[test]
+    fn combinations_that_browsers_drop_are_refused() {
+        let base = Attributes::default;
+        let cases = [
+            (Attributes { name: String::new(), ..base() }, "cookie_name"),
+            (Attributes { name: "a b".into(), ..base() }, "cookie_name"),
+            (Attributes { name: "a=b".into(), ..base() }, "cookie_name"),
+            (Attributes { name: "__Host-sid".into(), ..base() }, "cookie_name"),
+            (Attributes { name: "__hOsT-sid".into(), secure: Secure::Never, ..base() }, "cookie_name"),
+            (Attributes { name: "__Host-sid".into(), secure: Secure::Always, path: "/a".into(), ..base() }, "cookie_name"),
+            (
+                Attributes { name: "__Host-sid".into(), secure: Secure::Always, domain: Some("example.org".into()), ..base() },
+                "cookie_name",
+            ),
+            (Attributes { name: "__Secure-sid".into(), secure: Secure::Never, ..base() }, "cookie_name"),
+            (Attributes { path: "a".into(), ..base() }, "cookie_path"),
+            (Attributes { path: "/a;b".into(), ..base() }, "cookie_path"),
+            (Attributes { same_site: SameSite::None, ..base() }, "cookie_same_site"),
+            (Attributes { partitioned: true, ..base() }, "cookie_partitioned"),
+        ];
+        for (attributes, setting) in cases {
+            let shown = format!("{attributes:?}");
+            assert_eq!(attributes.check().expect_err(&shown).setting(), setting, "{shown}");
+        }
+        for domain in ["", "localhost", "127.0.0.1", "[::1]", "a.example:80", "exa mple.org", "-a.org", "a..org", "1.2.3"] {
+            let attributes = Attributes { domain: Some(domain.into()), ..base() };
+            assert_eq!(attributes.check().expect_err(domain).setting(), "cookie_domain", "{domain}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Finding our cookie among all that a request carries. On bytes: no foreign cookie, however broken, can hide it.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+use crate::id::Id;
+use crate::keys::{KeyRing, Token};
+
+/// So many values of our name are verified at most.
+const VERIFIED_MOST: usize = 8;
+/// So many sessions are looked up at most.
+const LOADED_MOST: usize = 3;
+
+/// The verified tokens under our name, newest first, one for each session; and how many sessions there were.
+pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> (Vec<Token>, usize) {
+    let mut tokens: Vec<Token> = Vec::new();
+    for token in values(headers, name).take(VERIFIED_MOST).filter_map(|value| keys.verify(name, value)) {
+        match tokens.iter_mut().find(|known| same(&known.id, &token.id)) {
+            Some(known) if (known.generation, known.issued) < (token.generation, token.issued) => *known = token,
+            Some(_) => {}
+            None => tokens.push(token),
+        }
+    }
+    tokens.sort_by(|a, b| (b.issued, b.generation).cmp(&(a.issued, a.generation)));
+    let count = tokens.len();
+    tokens.truncate(LOADED_MOST);
+    (tokens, count)
+}
+
+fn same(a: &Id, b: &Id) -> bool {
+    a.as_bytes() == b.as_bytes()
+}
+
+/// The values under our name, in the order of the request. Names are compared byte for byte; blank and tab are
+/// trimmed and nothing else (RFC 6265bis, section 5.6).
+fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        let equals = pair.iter().position(|byte| *byte == b'=')?;
+        (trim(&pair[..equals]) == name.as_bytes()).then(|| trim(&pair[equals + 1..]))
+    })
+}
+
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn found(lines: &[&[u8]], name: &str) -> Vec<Vec<u8>> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line).expect("a header value"));
+        }
+        values(&headers, name).map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn ours_is_found_among_broken_ones_and_over_several_lines() {
+        let lines: [&[u8]; 3] = [b"a=\xe9\xff; ; =x; nameless; sid=1", b"sid2=3;\tsid = 2\t", b"b=sid=9"];
+        assert_eq!(found(&lines, "sid"), [b"1".to_vec(), b"2".to_vec()]);
+    }
+
+    #[test]
+    fn only_blank_and_tab_are_trimmed_and_names_are_compared_byte_for_byte() {
+        let lines: [&[u8]; 1] = ["\u{2000}sid=1; SID=2; sid\u{a0}=3; sid=\u{a0}4".as_bytes()];
+        assert_eq!(found(&lines, "sid"), ["\u{a0}4".as_bytes().to_vec()]);
+    }
+
+    #[test]
+    fn the_newest_token_comes_first_and_no_more_than_three_are_looked_up() {
+        let keys = KeyRing::from_keys(&[[1; 32]]).expect("a key");
+        let sign = |id: u8, generation, issued| keys.sign("sid", &Id::from_bytes([id; 16]), generation, issued);
+        let cookies =
+            [sign(1, 1, 10), sign(2, 1, 30), sign(2, 2, 20), sign(3, 1, 40), sign(4, 1, 50), "x".repeat(76)].map(|v| format!("sid={v}"));
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, cookies.join("; ").parse().expect("a header value"));
+        let (tokens, count) = candidates(&headers, "sid", &keys);
+        assert_eq!(count, 4);
+        let seen: Vec<_> = tokens.iter().map(|token| (token.id.as_bytes()[0], token.generation)).collect();
+        assert_eq!(seen, [(4, 1), (3, 1), (2, 2)]);
+    }
+}

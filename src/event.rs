@@ -1,0 +1,48 @@
+//! What an operator is told, one function for each thing. No event carries an id, a key, a cookie or a value.
+
+use std::time::Duration;
+
+use crate::error::Unavailable;
+use crate::id::Handle;
+
+/// The store cannot be reached. Told once for each time it goes down.
+#[cfg(feature = "redis")]
+pub(crate) fn store_down(cause: &Unavailable) {
+    tracing::error!(event = "store_down", cause = %cause, source = %source(cause), "session store: {cause}");
+}
+
+/// The store can be reached, after so long.
+#[cfg(feature = "redis")]
+pub(crate) fn store_up(after: Duration) {
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(event = "store_up", after_ms, "session store: connected");
+}
+
+/// A write was not done because its session was ended, or logged in anew, meanwhile.
+pub(crate) fn write_refused(session: Option<Handle>, why: &str) {
+    tracing::debug!(event = "write_refused", session = session.map(tracing::field::display), why, "session write refused");
+}
+
+/// This session's record cannot be read; it is left as it is.
+pub(crate) fn record_unreadable(cause: &Unavailable) {
+    tracing::warn!(event = "record_unreadable", cause = %cause, source = %source(cause), "session record left alone");
+}
+
+/// A best-effort slide of a session's life failed; the next request tries again.
+pub(crate) fn slide_failed(session: Handle, cause: &Unavailable) {
+    tracing::debug!(event = "slide_failed", %session, cause = %cause, "session life not extended");
+}
+
+/// A request carried several verified cookies of our name.
+pub(crate) fn duplicate_cookies(count: usize) {
+    tracing::warn!(event = "duplicate_cookies", count, "several session cookies in one request");
+}
+
+/// The application set a cookie of the session's name; it was dropped.
+pub(crate) fn foreign_set_cookie() {
+    tracing::warn!(event = "foreign_set_cookie", "the application's Set-Cookie with the session cookie's name was dropped");
+}
+
+fn source(cause: &Unavailable) -> String {
+    std::error::Error::source(cause).map(ToString::to_string).unwrap_or_default()
+}

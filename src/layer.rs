@@ -1,0 +1,212 @@
+//! The layer and its options, checked once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tower_layer::Layer;
+
+use crate::cookie::{Attributes, SameSite, Secure};
+use crate::error::ConfigError;
+use crate::keys::KeyRing;
+use crate::lifetime::Lifetime;
+use crate::record::Limits;
+use crate::service::SessionService;
+use crate::store::{AnyStore, Store};
+
+/// A [`tower_layer::Layer`] that gives each request its session.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use stickless::{Error, KeyRing, Session, SessionLayer, store::MemoryStore};
+///
+/// async fn count(session: Session) -> Result<String, Error> {
+///     Ok(session.incr("n", 1).await?.to_string())
+/// }
+///
+/// let layer = SessionLayer::new(MemoryStore::new(), KeyRing::random()?)?;
+/// let app: Router = Router::new().route("/", get(count)).layer(layer);
+/// # Ok::<(), stickless::ConfigError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SessionLayer {
+    shared: Arc<Shared>,
+}
+
+/// What all requests of a layer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Box<dyn AnyStore>,
+    pub(crate) keys: KeyRing,
+    pub(crate) attributes: Attributes,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) limits: Limits,
+}
+
+impl SessionLayer {
+    /// A layer with the default options.
+    ///
+    /// # Errors
+    ///
+    /// None with the defaults; the signature is that of [`SessionLayerBuilder::build`].
+    pub fn new(store: impl Store, keys: KeyRing) -> Result<Self, ConfigError> {
+        Self::builder(store, keys).build()
+    }
+
+    /// A layer with options of one's own.
+    pub fn builder<S: Store>(store: S, keys: KeyRing) -> SessionLayerBuilder<S> {
+        SessionLayerBuilder {
+            store,
+            keys,
+            attributes: Attributes::default(),
+            idle: Duration::from_secs(3600),
+            refresh_within: None,
+            absolute: None,
+            idle_anonymous: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService::new(inner, self.shared.clone())
+    }
+}
+
+/// Options of a [`SessionLayer`].
+///
+/// | option | default |
+/// |---|---|
+/// | [`idle`](Self::idle) | 1 hour |
+/// | [`refresh_within`](Self::refresh_within) | 80 % of `idle` |
+/// | [`absolute`](Self::absolute), [`idle_anonymous`](Self::idle_anonymous) | none |
+/// | [`cookie_name`](Self::cookie_name) | `sid` |
+/// | [`cookie_path`](Self::cookie_path), [`cookie_domain`](Self::cookie_domain) | `/`, host-only |
+/// | [`cookie_secure`](Self::cookie_secure), [`cookie_http_only`](Self::cookie_http_only) | [`Secure::Auto`], true |
+/// | [`cookie_same_site`](Self::cookie_same_site) | [`SameSite::Lax`] |
+/// | [`cookie_partitioned`](Self::cookie_partitioned), [`cookie_persistent`](Self::cookie_persistent) | false, true |
+/// | [`limits`](Self::limits) | [`Limits::default`] |
+#[derive(Debug)]
+#[must_use]
+pub struct SessionLayerBuilder<S> {
+    store: S,
+    keys: KeyRing,
+    attributes: Attributes,
+    idle: Duration,
+    refresh_within: Option<Duration>,
+    absolute: Option<Duration>,
+    idle_anonymous: Option<Duration>,
+    limits: Limits,
+}
+
+impl<S: Store> SessionLayerBuilder<S> {
+    /// A session ends when it was not used for this long. Its life slides only when less than
+    /// [`refresh_within`](Self::refresh_within) is left, so the effective idle limit lies between the two.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Reading a session extends its life when less than this is left. A session with an idle limit of its own uses
+    /// the same share of it.
+    pub fn refresh_within(mut self, within: Duration) -> Self {
+        self.refresh_within = Some(within);
+        self
+    }
+
+    /// A session ends this long after it began, or after its log-in, whether used or not.
+    pub fn absolute(mut self, absolute: impl Into<Option<Duration>>) -> Self {
+        self.absolute = absolute.into();
+        self
+    }
+
+    /// A shorter idle limit until log-in.
+    pub fn idle_anonymous(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.idle_anonymous = idle.into();
+        self
+    }
+
+    /// The cookie's name.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.attributes.name = name.into();
+        self
+    }
+
+    /// The cookie's path.
+    pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
+        self.attributes.path = path.into();
+        self
+    }
+
+    /// The cookie's domain: it and its subdomains get the cookie. None: the host that set it, alone.
+    pub fn cookie_domain(mut self, domain: impl Into<Option<String>>) -> Self {
+        self.attributes.domain = domain.into();
+        self
+    }
+
+    /// Whether scripts in the page are kept from the cookie.
+    pub fn cookie_http_only(mut self, http_only: bool) -> Self {
+        self.attributes.http_only = http_only;
+        self
+    }
+
+    /// When the cookie is sent over https only.
+    pub fn cookie_secure(mut self, secure: Secure) -> Self {
+        self.attributes.secure = secure;
+        self
+    }
+
+    /// To which requests from other sites the cookie is attached.
+    pub fn cookie_same_site(mut self, same_site: SameSite) -> Self {
+        self.attributes.same_site = same_site;
+        self
+    }
+
+    /// Whether browsers keep the cookie apart for each top-level site (CHIPS).
+    pub fn cookie_partitioned(mut self, partitioned: bool) -> Self {
+        self.attributes.partitioned = partitioned;
+        self
+    }
+
+    /// Whether the cookie outlives the browser. Its Max-Age covers the longest life that the session can have.
+    pub fn cookie_persistent(mut self, persistent: bool) -> Self {
+        self.attributes.persistent = persistent;
+        self
+    }
+
+    /// How large a session may grow.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// An option that cannot work, or would make browsers drop the cookie, by name.
+    pub fn build(self) -> Result<SessionLayer, ConfigError> {
+        let lifetime = Lifetime {
+            idle: self.idle,
+            refresh_within: self.refresh_within.unwrap_or(self.idle * 4 / 5),
+            absolute: self.absolute,
+            idle_anonymous: self.idle_anonymous,
+        };
+        let limits = self.limits;
+        for (name, value) in [("key", limits.key), ("value", limits.value), ("fields", limits.fields), ("record", limits.record)] {
+            if value == 0 {
+                return Err(ConfigError::new("limits", format_args!("{name} 0"), "must be above zero"));
+            }
+        }
+        let shared = Shared {
+            lifetime: lifetime.check()?,
+            attributes: self.attributes.check()?,
+            store: Box::new(self.store),
+            keys: self.keys,
+            limits,
+        };
+        Ok(SessionLayer { shared: Arc::new(shared) })
+    }
+}

@@ -1,0 +1,319 @@
+//! What one request holds of its session: how it stands, what it read, what it staged. No I/O.
+
+use std::time::{Duration, Instant};
+
+use crate::clock::Timestamp;
+use crate::delta::Delta;
+use crate::error::{Error, ErrorKind};
+use crate::id::Id;
+use crate::keys::Token;
+use crate::lifetime::Lifetime;
+use crate::record::{Life, Limits, Record, Size};
+use crate::store::{Done, GRACE, Loaded};
+
+/// A cookie under an old key is signed anew when it is older than this.
+const RESIGN_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// How the request stands to its session.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// None yet. A verified cookie may have been there whose session is gone.
+    New { dead: Option<Dead> },
+    /// There.
+    Live(Box<Live>),
+    /// The cookie's session was ended or logged in anew within [`GRACE`].
+    Stale { dead: Dead },
+    /// This request's own log-out was carried out.
+    Ended,
+}
+
+/// A session that is there.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: Id,
+    pub(crate) record: Record,
+    pub(crate) read_at: Instant,
+}
+
+/// A verified cookie without a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Dead {
+    pub(crate) id: Id,
+    pub(crate) generation: u32,
+    /// Its record lives on under a higher generation.
+    pub(crate) superseded: bool,
+}
+
+/// A cookie that the response is to carry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    /// When the store last said that this is the current one.
+    pub(crate) proof: Instant,
+    /// That moment on the store's clock.
+    pub(crate) at: Timestamp,
+    pub(crate) why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// This request created the record, raised its generation or changed its life.
+    Changed,
+    /// The cookie was signed by an old key; another request will do as well.
+    Resign,
+}
+
+/// How far the response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The handler is at work.
+    Open,
+    /// It has answered; what is staged is being applied.
+    Sealing,
+    /// The headers are gone.
+    Sent,
+}
+
+#[derive(Debug)]
+pub(crate) struct Held {
+    standing: Standing,
+    staged: Delta,
+    log_out: bool,
+    phase: Phase,
+    pub(crate) due: Option<Due>,
+    /// The response is to remove the cookie.
+    pub(crate) removal: bool,
+    /// This request logged in or out: other cookies of our name are to be expired with it.
+    pub(crate) expire_variants: bool,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self {
+            standing: Standing::New { dead: None },
+            staged: Delta::default(),
+            log_out: false,
+            phase: Phase::Open,
+            due: None,
+            removal: false,
+            expire_variants: false,
+        }
+    }
+}
+
+impl Held {
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    pub(crate) fn stand(&mut self, standing: Standing) {
+        self.standing = standing;
+    }
+
+    pub(crate) fn live(&self) -> Option<&Live> {
+        match &self.standing {
+            Standing::Live(live) if !self.log_out => Some(live),
+            _ => None,
+        }
+    }
+
+    /// The verified cookie that has no session, if one was presented.
+    pub(crate) fn dead(&self) -> Option<&Dead> {
+        match &self.standing {
+            Standing::New { dead } => dead.as_ref(),
+            Standing::Stale { dead } => Some(dead),
+            Standing::Live(_) | Standing::Ended => None,
+        }
+    }
+
+    pub(crate) fn read(&self, key: &str) -> Option<&str> {
+        match self.live() {
+            Some(live) => self.staged.read(&live.record.data, key),
+            None => self.staged.read(&EMPTY, key),
+        }
+    }
+
+    pub(crate) fn view(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.staged.view(self.live().map_or(&EMPTY, |live| &live.record.data))
+    }
+
+    pub(crate) fn is_staged(&self, key: &str) -> bool {
+        self.staged.clear || self.staged.changes.contains_key(key)
+    }
+
+    pub(crate) fn is_sent(&self) -> bool {
+        self.phase == Phase::Sent
+    }
+
+    pub(crate) fn is_log_out(&self) -> bool {
+        self.log_out
+    }
+
+    /// Whether an operation may ask for another cookie now.
+    pub(crate) fn may_send_cookie(&self) -> Result<(), Error> {
+        if self.phase == Phase::Open { Ok(()) } else { Err(ErrorKind::Sealed.into()) }
+    }
+
+    /// Whether a session may be created now: its cookie must still reach the client.
+    pub(crate) fn may_create(&self) -> Result<(), ErrorKind> {
+        if self.phase == Phase::Sent { Err(ErrorKind::Sealed) } else { Ok(()) }
+    }
+
+    /// Whether a change may be staged now.
+    pub(crate) fn may_stage(&self) -> Result<(), Error> {
+        self.may_send_cookie()?;
+        if self.log_out || matches!(self.standing, Standing::Ended) {
+            return Err(ErrorKind::Ended.into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stage(&mut self) -> &mut Delta {
+        &mut self.staged
+    }
+
+    pub(crate) fn set(&mut self, key: &str, text: String, limits: &Limits) -> Result<(), Error> {
+        self.may_stage()?;
+        self.check(key, &text, limits)?;
+        self.staged.change(key, crate::delta::Change::Set(text));
+        Ok(())
+    }
+
+    /// Whether `key = text` fits into the limits, as far as this request can tell.
+    pub(crate) fn check(&self, key: &str, text: &str, limits: &Limits) -> Result<(), Error> {
+        if key.is_empty() || key.len() > limits.key {
+            return Err(ErrorKind::Key.into());
+        }
+        if text.len() > limits.value {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        let before = Size::of(self.view());
+        let replaced = self.read(key).map(|old| key.len() + old.len());
+        let after = Size {
+            fields: before.fields + usize::from(replaced.is_none()),
+            bytes: before.bytes + key.len() + text.len() - replaced.unwrap_or(0),
+        };
+        if before.may_become(after, limits) { Ok(()) } else { Err(ErrorKind::TooLarge.into()) }
+    }
+
+    pub(crate) fn log_out(&mut self) -> Result<(), Error> {
+        self.may_send_cookie()?;
+        self.log_out = !matches!(self.standing, Standing::Ended);
+        self.staged = Delta::default();
+        Ok(())
+    }
+
+    /// The log-out was carried out.
+    pub(crate) fn ended(&mut self, removal: bool) {
+        self.standing = Standing::Ended;
+        (self.log_out, self.removal, self.due) = (false, removal, None);
+        self.expire_variants = removal;
+    }
+
+    /// Nothing can be staged from now on. What was staged by a handler that failed is dropped, but for a log-out.
+    pub(crate) fn begin_seal(&mut self, failed: bool) {
+        self.phase = Phase::Sealing;
+        if failed {
+            self.staged = Delta::default();
+        }
+    }
+
+    /// The headers go.
+    pub(crate) fn sent(&mut self) {
+        self.phase = Phase::Sent;
+    }
+
+    /// Whether what is staged asks for a session: removals from none do not.
+    pub(crate) fn is_changed(&self) -> bool {
+        match self.standing {
+            Standing::New { .. } => self.staged.sets(),
+            Standing::Live(_) | Standing::Stale { .. } | Standing::Ended => !self.staged.is_empty(),
+        }
+    }
+
+    pub(crate) fn take_staged(&mut self) -> Delta {
+        std::mem::take(&mut self.staged)
+    }
+
+    /// Puts back what could not be applied, before what was staged since.
+    pub(crate) fn restore(&mut self, mut staged: Delta) {
+        if self.log_out || self.phase != Phase::Open {
+            return;
+        }
+        staged.extend(std::mem::take(&mut self.staged));
+        self.staged = staged;
+    }
+
+    /// A write on the live record was done.
+    pub(crate) fn done(&mut self, done: Done, change: impl FnOnce(&mut Record), why: Option<Why>) {
+        let Standing::Live(live) = &mut self.standing else { return };
+        live.record.generation = done.generation;
+        live.record.life.end = done.end;
+        change(&mut live.record);
+        if let Some(why) = why {
+            (live.record.expires_in, live.read_at) = (live.record.life.span(done.at), Instant::now());
+            self.due = Some(Due { proof: Instant::now(), at: done.at, why });
+        } else if let Some(due) = &mut self.due {
+            (due.proof, due.at) = (Instant::now(), done.at);
+        }
+    }
+
+    /// A record was created for this request.
+    pub(crate) fn created(&mut self, id: Id, record: Record, at: Timestamp) {
+        let read_at = Instant::now();
+        self.standing = Standing::Live(Box::new(Live { id, record, read_at }));
+        (self.log_out, self.removal) = (false, false);
+        self.due = Some(Due { proof: read_at, at, why: Why::Changed });
+    }
+
+    /// How the request stands after its candidates were looked up: the first live one wins; then one that is stale;
+    /// else there is none, and the newest cookie counts as dead. Says what of a slide is due.
+    pub(crate) fn looked_up(
+        &mut self,
+        tokens: &[Token],
+        loaded: Vec<Loaded>,
+        lifetime: &Lifetime,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let mut none = None;
+        for (token, loaded) in tokens.iter().zip(loaded) {
+            let dead = |superseded| Dead { id: token.id.clone(), generation: token.generation, superseded };
+            let (dead, stale) = match loaded {
+                Loaded::Missing => (dead(false), false),
+                Loaded::Tombstone => (dead(false), true),
+                Loaded::Found(record) if record.generation > token.generation => {
+                    (dead(true), record.rotated.is_some_and(|at| now.since(at) < GRACE))
+                }
+                Loaded::Found(record) => return self.found(token, *record, lifetime, now),
+            };
+            match &none {
+                None => none = Some((dead, stale)),
+                Some((_, false)) if stale => none = Some((dead, stale)),
+                Some(_) => {}
+            }
+        }
+        self.standing = match none {
+            Some((dead, true)) => Standing::Stale { dead },
+            none => Standing::New { dead: none.map(|(dead, _)| dead) },
+        };
+        None
+    }
+
+    fn found(&mut self, token: &Token, mut record: Record, lifetime: &Lifetime, now: Timestamp) -> Option<Duration> {
+        let lost_login = token.generation > record.generation;
+        let slide = lifetime.due(&record, now).or_else(|| lost_login.then_some(Duration::ZERO));
+        record.generation = token.generation;
+        let age = now.as_token_secs().saturating_sub(token.issued);
+        if token.old_key && u64::from(age) > RESIGN_AFTER.as_secs() {
+            self.due = Some(Due { proof: Instant::now(), at: now, why: Why::Resign });
+        }
+        self.standing = Standing::Live(Box::new(Live { id: token.id.clone(), record, read_at: Instant::now() }));
+        slide
+    }
+}
+
+/// A new record as this request sees it once it is created.
+pub(crate) fn created_record(generation: u32, life: Life, at: Timestamp) -> Record {
+    Record { generation, born: at, life, expires_in: life.span(at), ..Record::default() }
+}
+
+static EMPTY: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();

@@ -1,0 +1,158 @@
+//! The cheap handle that the layer puts into each request: the record is read at first use, once.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::Session;
+use super::held::{Held, Live, Standing};
+use crate::error::{Unavailable, UnavailableKind};
+use crate::event;
+use crate::id::WriteId;
+use crate::keys::Token;
+use crate::layer::Shared;
+use crate::store::{Act, Budget, Write};
+
+/// The session of a request, not read yet. It is in the request's extensions, for services without extractors.
+///
+/// A request that never loads it costs no round trip and does not count as activity.
+///
+/// ```
+/// use stickless::{LazySession, Unavailable};
+///
+/// async fn greet<B>(request: &http::Request<B>) -> Result<String, Unavailable> {
+///     let session = LazySession::of(request)?.load().await?;
+///     Ok(session.user().unwrap_or_else(|| "stranger".to_owned()))
+/// }
+/// ```
+#[derive(Clone)]
+pub struct LazySession(Arc<Visit>);
+
+/// One request's visit to its session.
+pub(crate) struct Visit {
+    layer: Arc<Shared>,
+    /// Verified, newest first.
+    tokens: Vec<Token>,
+    /// The request carried several of our cookies.
+    duplicates: bool,
+    pub(super) https: bool,
+    pub(super) budget: Budget,
+    looked: AtomicBool,
+    loaded: OnceCell<()>,
+    /// At-once operations take turns. It is never closed.
+    pub(super) turn: Semaphore,
+    held: Mutex<Held>,
+}
+
+impl LazySession {
+    pub(crate) fn new(layer: Arc<Shared>, tokens: Vec<Token>, duplicates: bool, https: bool) -> Self {
+        Self(Arc::new(Visit {
+            layer,
+            tokens,
+            duplicates,
+            https,
+            budget: Budget::default(),
+            looked: AtomicBool::new(false),
+            loaded: OnceCell::new(),
+            turn: Semaphore::new(1),
+            held: Mutex::default(),
+        }))
+    }
+
+    /// The handle in a request's extensions.
+    ///
+    /// # Errors
+    ///
+    /// [`UnavailableKind::Internal`] when the service is not inside a [`SessionLayer`](crate::SessionLayer).
+    pub fn of<B>(request: &http::Request<B>) -> Result<Self, Unavailable> {
+        Self::in_extensions(request.extensions())
+    }
+
+    pub(crate) fn in_extensions(extensions: &http::Extensions) -> Result<Self, Unavailable> {
+        extensions.get::<Self>().cloned().ok_or_else(|| UnavailableKind::Internal.into())
+    }
+
+    /// The session; the record is read by the first call. Without a verified cookie there is nothing to read.
+    ///
+    /// # Errors
+    ///
+    /// The store could not say. The next call asks again, within what is left of the request's budget.
+    pub async fn load(&self) -> Result<Session, Unavailable> {
+        self.0.looked.store(true, Ordering::Relaxed);
+        self.0.loaded.get_or_try_init(|| self.0.look_up()).await?;
+        Ok(Session(self.0.clone()))
+    }
+
+    /// Whether anyone asked for the session, with success or without.
+    pub(crate) fn was_looked_at(&self) -> bool {
+        self.0.looked.load(Ordering::Relaxed)
+    }
+
+    /// The session, if it was loaded.
+    pub(crate) fn loaded(&self) -> Option<Session> {
+        self.0.loaded.initialized().then(|| Session(self.0.clone()))
+    }
+}
+
+impl fmt::Debug for LazySession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazySession").field("loaded", &self.0.loaded.initialized()).finish_non_exhaustive()
+    }
+}
+
+impl Visit {
+    pub(crate) fn layer(&self) -> &Shared {
+        &self.layer
+    }
+
+    /// Looks at or changes what this request holds. The guard does not outlive the closure, so no lock is held across
+    /// an await.
+    pub(super) fn held<T>(&self, look: impl FnOnce(&mut Held) -> T) -> T {
+        look(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn has_duplicates(&self) -> bool {
+        self.duplicates
+    }
+
+    async fn look_up(&self) -> Result<(), Unavailable> {
+        if self.tokens.is_empty() {
+            return Ok(());
+        }
+        let handles: Vec<_> = self.tokens.iter().map(|token| token.id.handle()).collect();
+        let loaded = self.layer.store.load(&handles, &self.budget).await.inspect_err(|cause| {
+            if matches!(cause.kind(), UnavailableKind::Corrupt | UnavailableKind::Newer) {
+                event::record_unreadable(cause);
+            }
+        })?;
+        let now = self.layer.store.now();
+        let slide = self.held(|held| {
+            let within = held.looked_up(&self.tokens, loaded, &self.layer.lifetime, now)?;
+            let Standing::Live(live) = held.standing() else { return None };
+            let Live { id, record, .. } = &**live;
+            let act = Act::Slide { within };
+            Some(Write { handle: id.handle(), generation: record.generation, id: WriteId::default(), act })
+        });
+        if let Some(slide) = slide {
+            self.slide_beside(slide).await;
+        }
+        Ok(())
+    }
+
+    /// Slides the session's life beside the handler, best effort: it adds no latency, and its failure fails nothing.
+    async fn slide_beside(&self, slide: Write) {
+        let layer = self.layer.clone();
+        let sliding = async move {
+            if let Err(cause) = layer.store.apply(&slide, &Budget::default()).await {
+                event::slide_failed(slide.handle, &cause);
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(sliding)),
+            // Without a runtime there is no "beside", and no store that needs one either.
+            Err(_) => sliding.await,
+        }
+    }
+}

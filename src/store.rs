@@ -1,0 +1,244 @@
+//! Where records live: the contract of a store, and its writes as values.
+//!
+//! A store decides each write alone, atomically and on its own clock. The sentences at the methods are the contract;
+//! one suite of tests runs them on every store in this crate.
+
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
+mod retry;
+mod rules;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use crate::clock::Timestamp;
+pub use crate::delta::{Change, Delta};
+use crate::error::Unavailable;
+pub use crate::id::WriteId;
+use crate::id::Handle;
+pub use crate::record::{FORMAT_VERSION, Life, Limits, Record, Size};
+
+pub(crate) use self::rules::integer;
+
+pub use self::memory::{MemoryStore, MemoryStoreBuilder};
+#[cfg(feature = "redis")]
+pub use self::redis::{Dial, LinkState, RedisStore, RedisStoreBuilder, Stream};
+
+/// How long a destroyed session is remembered, and a superseded cookie counts as stale: requests that were under way
+/// say nothing in that time.
+pub const GRACE: Duration = Duration::from_secs(60);
+
+/// A store of session records.
+///
+/// An error always means "cannot say", never "not there".
+pub trait Store: Send + Sync + 'static {
+    /// Reads records, one answer for each handle, in one round trip when they are there.
+    ///
+    /// * A record whose life is over is missing.
+    /// * A miss is certain: a store that may have been asked at the wrong node looks twice, and errs when in doubt.
+    /// * A read changes nothing.
+    fn load(&self, handles: &[Handle], budget: &Budget) -> impl Future<Output = Result<Vec<Loaded>, Unavailable>> + Send;
+
+    /// Carries out one write, whole or not at all, on the newest record.
+    ///
+    /// * Nothing but [`Act::Create`] makes a record, and it refuses a handle that has a record or a tombstone.
+    /// * A write under a lower generation than the record's is [`Outcome::Superseded`]; under a higher one, the
+    ///   record adopts it.
+    /// * The same write once more (the same [`WriteId`], within five seconds) changes nothing and has the first result.
+    /// * When the future is dropped or the answer is an error, the write was done wholly or not at all, and it is not
+    ///   done later.
+    /// * A destroyed record leaves a tombstone for [`GRACE`]: everything but `Bury` is [`Outcome::Gone`] on it.
+    fn apply(&self, write: &Write, budget: &Budget) -> impl Future<Output = Result<Outcome, Unavailable>> + Send;
+
+    /// The store's time, as well as it is known here without asking.
+    fn now(&self) -> Timestamp;
+
+    /// Whether the store answers now.
+    fn ping(&self, budget: &Budget) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
+/// What a store has under a handle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loaded {
+    /// A record.
+    Found(Box<Record>),
+    /// A session that was destroyed less than [`GRACE`] ago.
+    Tombstone,
+    /// Nothing.
+    Missing,
+}
+
+/// One write to one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Whose record.
+    pub handle: Handle,
+    /// The generation that it was decided under.
+    pub generation: u32,
+    /// By which a second delivery is recognised.
+    pub id: WriteId,
+    /// What to do.
+    pub act: Act,
+}
+
+/// What a write does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Make the record.
+    Create(Create),
+    /// Change it.
+    Apply(Apply),
+    /// Set its life to its idle limit (or what the absolute one leaves), when less than `within` is left.
+    Slide {
+        /// The refresh threshold.
+        within: Duration,
+    },
+    /// End it, leaving a tombstone.
+    Destroy,
+    /// Leave a tombstone where no session lives; note the time on a record of a higher generation.
+    Bury,
+}
+
+/// A new record. Its life and data were checked by whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// The user who is logged in with it.
+    pub user: Option<String>,
+    /// Its idle limit, and whether that is its own.
+    pub idle: (Duration, bool),
+    /// The absolute limit, from now on.
+    pub absolute: Option<Duration>,
+    /// Its values.
+    pub data: std::collections::BTreeMap<String, String>,
+}
+
+/// Changes to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Apply {
+    /// Removals, new values and a new life.
+    pub delta: Delta,
+    /// Add to one integer, that the delta does not change.
+    pub add: Option<Add>,
+    /// Do it only if one key has this JSON text, or is absent.
+    pub expect: Option<(String, Option<String>)>,
+    /// A privilege change along with it.
+    pub intent: Intent,
+    /// Above which it is refused.
+    pub limits: Limits,
+}
+
+/// An addition to an integer; an absent one is zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Add {
+    /// Under which key.
+    pub key: String,
+    /// How much, down as well as up.
+    pub by: i64,
+}
+
+/// A privilege change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// None.
+    Keep,
+    /// Raise the generation.
+    Rotate,
+    /// Raise the generation, bind the user, begin the absolute limit anew. The data of another user are dropped.
+    /// On a record that is already this user's under a higher generation, the generation stays: the
+    /// current cookie is issued again.
+    LogIn {
+        /// Whom.
+        user: String,
+        /// The idle limit, for a session that has none of its own.
+        idle: Duration,
+        /// The absolute limit, from now on.
+        absolute: Option<Duration>,
+    },
+}
+
+/// What became of a write. Everything but `Done` changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was applied.
+    Done(Done),
+    /// There is no record, or a tombstone.
+    Gone,
+    /// The record's generation is higher.
+    Superseded,
+    /// The expectation does not hold; this is what the key has.
+    Conflict(Option<String>),
+    /// The value to add to is not an integer.
+    NotANumber,
+    /// The sum does not fit into 64 bits.
+    Overflow,
+    /// The record would be larger than its limits.
+    TooLarge,
+    /// There is a record or a tombstone already.
+    Exists,
+}
+
+/// The state after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// When, by the store's clock.
+    pub at: Timestamp,
+    /// The record's generation.
+    pub generation: u32,
+    /// Its absolute end.
+    pub end: Option<Timestamp>,
+    /// The sum, of an addition.
+    pub value: Option<i64>,
+}
+
+/// Time that one request has spent in store calls.
+///
+/// A store adds what each call took, and refuses a call that has nothing left of its own limit.
+#[derive(Debug, Default)]
+pub struct Budget(AtomicU64);
+
+impl Budget {
+    /// What is left of `limit`.
+    pub fn left(&self, limit: Duration) -> Duration {
+        limit.saturating_sub(Duration::from_micros(self.0.load(Ordering::Relaxed)))
+    }
+
+    /// Adds the time of one call.
+    pub fn spend(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.0.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
+
+/// A store without its type, so that no handler names it.
+pub(crate) trait AnyStore: Send + Sync {
+    fn load<'a>(&'a self, handles: &'a [Handle], budget: &'a Budget) -> Boxed<'a, Vec<Loaded>>;
+    fn apply<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome>;
+    fn now(&self) -> Timestamp;
+}
+
+impl<S: Store> AnyStore for S {
+    fn load<'a>(&'a self, handles: &'a [Handle], budget: &'a Budget) -> Boxed<'a, Vec<Loaded>> {
+        Box::pin(Store::load(self, handles, budget))
+    }
+
+    fn apply<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome> {
+        Box::pin(Store::apply(self, write, budget))
+    }
+
+    fn now(&self) -> Timestamp {
+        Store::now(self)
+    }
+}
+
+impl fmt::Debug for dyn AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}

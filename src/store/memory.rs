@@ -1,0 +1,224 @@
+//! A store in this process's memory: for one instance, examples and tests.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use super::rules::{Kept, What, carry_out};
+use super::{Budget, Loaded, Outcome, Store, Timestamp, Write};
+use crate::clock::millis;
+use crate::error::{Unavailable, UnavailableKind};
+use crate::id::Handle;
+use crate::record::Record;
+
+/// How many expired entries one write clears away: more than it can add, so that they never pile up.
+const SWEEP: usize = 8;
+
+/// Records in memory, bounded, shared by its clones.
+///
+/// Expired records are cleared away by later writes; there is no timer. When it is full, the anonymous session that
+/// is nearest to its end goes first, then the oldest note of a log-out. A logged-in user's session never goes: when
+/// there is nothing else, new sessions are refused with [`UnavailableKind::Refused`].
+///
+/// ```
+/// use stickless::{KeyRing, SessionLayer, store::MemoryStore};
+///
+/// let layer = SessionLayer::new(MemoryStore::new(), KeyRing::random()?)?;
+/// # Ok::<(), stickless::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    capacity: usize,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    kept: Mutex<Sessions>,
+}
+
+impl MemoryStore {
+    /// A store for 100,000 sessions.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A store with its own capacity or clock.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder { capacity: 100_000, clock: Box::new(steady_clock()) }
+    }
+
+    /// How many records and tombstones it holds now, expired ones that are not cleared away included.
+    pub fn len(&self) -> usize {
+        self.sessions().entries.len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The guard is never held across an await: everything under it is synchronous.
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, write: &Write) -> Result<Outcome, Unavailable> {
+        let now = Store::now(self);
+        let mut sessions = self.sessions();
+        sessions.sweep(now);
+        let (outcome, kept) = carry_out(sessions.live(write.handle, now), write, now);
+        if let Some(kept) = kept {
+            if !sessions.entries.contains_key(&write.handle) {
+                sessions.make_room(self.shared.capacity)?;
+            }
+            sessions.insert(write.handle, kept);
+        }
+        Ok(outcome)
+    }
+}
+
+impl Store for MemoryStore {
+    async fn load(&self, handles: &[Handle], _: &Budget) -> Result<Vec<Loaded>, Unavailable> {
+        let now = Store::now(self);
+        let sessions = self.sessions();
+        Ok(handles.iter().map(|handle| loaded(sessions.live(*handle, now), now)).collect())
+    }
+
+    async fn apply(&self, write: &Write, _: &Budget) -> Result<Outcome, Unavailable> {
+        self.write(write)
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.shared.clock)()
+    }
+
+    async fn ping(&self, _: &Budget) -> Result<(), Unavailable> {
+        Ok(())
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("len", &self.len()).field("capacity", &self.shared.capacity).finish()
+    }
+}
+
+/// Settings of a [`MemoryStore`].
+pub struct MemoryStoreBuilder {
+    capacity: usize,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl MemoryStoreBuilder {
+    /// How many sessions it holds at most. Default: 100,000.
+    #[must_use]
+    pub fn capacity(mut self, sessions: usize) -> Self {
+        self.capacity = sessions;
+        self
+    }
+
+    /// The clock that its limits are judged by. Default: this machine's, without its jumps.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// The store.
+    pub fn build(self) -> MemoryStore {
+        let shared = Shared { capacity: self.capacity, clock: self.clock, kept: Mutex::default() };
+        MemoryStore { shared: Arc::new(shared) }
+    }
+}
+
+impl fmt::Debug for MemoryStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStoreBuilder").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}
+
+/// The wall clock once, and steady from then on: a clock that is set does not end sessions.
+fn steady_clock() -> impl Fn() -> Timestamp + Send + Sync {
+    let start = Instant::now();
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    move || Timestamp::from_millis(millis(wall + start.elapsed()))
+}
+
+fn loaded(kept: Option<&Kept>, now: Timestamp) -> Loaded {
+    match kept {
+        None => Loaded::Missing,
+        Some(Kept { what: What::Tombstone(_), .. }) => Loaded::Tombstone,
+        Some(Kept { what: What::Live(live), deadline }) => {
+            let record = Record { expires_in: deadline.since(now), ..live.record.clone() };
+            Loaded::Found(Box::new(record))
+        }
+    }
+}
+
+/// In which order entries go when room is needed.
+#[derive(Clone, Copy)]
+enum Rank {
+    Anonymous,
+    Tombstone,
+    User,
+}
+
+#[derive(Default)]
+struct Sessions {
+    entries: HashMap<Handle, Kept>,
+    /// The entries of each rank by deadline.
+    queues: [BTreeSet<(Timestamp, Handle)>; 3],
+}
+
+impl Sessions {
+    fn live(&self, handle: Handle, now: Timestamp) -> Option<&Kept> {
+        self.entries.get(&handle).filter(|kept| kept.deadline > now)
+    }
+
+    fn insert(&mut self, handle: Handle, kept: Kept) {
+        self.remove(handle);
+        self.queues[rank(&kept) as usize].insert((kept.deadline, handle));
+        self.entries.insert(handle, kept);
+    }
+
+    fn remove(&mut self, handle: Handle) {
+        if let Some(kept) = self.entries.remove(&handle) {
+            self.queues[rank(&kept) as usize].remove(&(kept.deadline, handle));
+        }
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        for _ in 0..SWEEP {
+            let expired = self.queues.iter().filter_map(BTreeSet::first).find(|(deadline, _)| *deadline <= now);
+            let Some((_, handle)) = expired.copied() else { return };
+            self.remove(handle);
+        }
+    }
+
+    fn make_room(&mut self, capacity: usize) -> Result<(), Unavailable> {
+        while self.entries.len() >= capacity {
+            let queues = [Rank::Anonymous, Rank::Tombstone].map(|rank| self.queues[rank as usize].first());
+            let Some((_, handle)) = queues.into_iter().flatten().next().copied() else {
+                return Err(UnavailableKind::Refused.into());
+            };
+            self.remove(handle);
+        }
+        Ok(())
+    }
+}
+
+fn rank(kept: &Kept) -> Rank {
+    match &kept.what {
+        What::Tombstone(_) => Rank::Tombstone,
+        What::Live(live) if live.record.user.is_none() => Rank::Anonymous,
+        What::Live(_) => Rank::User,
+    }
+}

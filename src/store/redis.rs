@@ -1,0 +1,286 @@
+//! The store on a Redis or Valkey server (6.2 or later): a hash for each record, one script for each write.
+//!
+//! | act | commands |
+//! |---|---|
+//! | connect | `AUTH`, `SELECT`, `CLIENT SETNAME`, `PING`, `ROLE`, `TIME`, `SCRIPT LOAD` |
+//! | load | `HGETALL`, `PTTL` in one pipeline; on a miss once more with `ROLE` |
+//! | every write | one `EVALSHA` on one key |
+
+mod attempts;
+mod clock;
+mod dial;
+mod link;
+mod read;
+mod script;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+use tokio::sync::watch;
+
+use self::attempts::{Attempts, Failure};
+use self::clock::StoreClock;
+pub use self::dial::{Dial, Stream};
+pub use self::link::LinkState;
+use self::link::{Link, Live, Route, is_master};
+use self::script::{Delivery, Reply, Scripts};
+use super::retry::{self, Policy, Remedy};
+use super::{Budget, Loaded, Outcome, Store, Timestamp, Write};
+use crate::error::{ConfigError, Unavailable, UnavailableKind};
+use crate::id::Handle;
+
+/// Sessions on a Redis or Valkey server, shared by its clones.
+///
+/// It never blocks its start: while the server is away, calls wait within the request's budget and then fail. All its
+/// tasks end when the last clone is dropped.
+///
+/// ```no_run
+/// use stickless::{KeyRing, SessionLayer, store::RedisStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = RedisStore::connect("redis://127.0.0.1:6379")?;
+/// let keys = KeyRing::parse(&std::env::var("SESSION_KEYS")?)?;
+/// let layer = SessionLayer::new(store, keys)?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct RedisStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    prefix: String,
+    policy: Policy,
+    link: Link,
+    clock: Arc<StoreClock>,
+    scripts: Arc<Scripts>,
+}
+
+impl RedisStore {
+    /// A store at a URL: `redis://[user:password@]host[:port][/database]`, `rediss://…` (feature `tls`),
+    /// `unix:///path?db=n`; `valkey` in place of `redis` as well.
+    ///
+    /// # Errors
+    ///
+    /// A URL that cannot work, or no Tokio runtime to run in. It does not wait for the server.
+    pub fn connect(url: &str) -> Result<Self, ConfigError> {
+        Self::builder(url).build()
+    }
+
+    /// A store with other settings than the defaults.
+    pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
+        RedisStoreBuilder {
+            url: url.into(),
+            dial: None,
+            prefix: "stickless:".to_owned(),
+            name: "stickless".to_owned(),
+            policy: Policy::default(),
+        }
+    }
+
+    /// Whether the server can be reached, now and as it changes.
+    pub fn watch(&self) -> watch::Receiver<LinkState> {
+        self.shared.link.watch()
+    }
+}
+
+impl Store for RedisStore {
+    async fn load(&self, handles: &[Handle], budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
+        let keys: Vec<String> = handles.iter().map(|handle| self.shared.key(*handle)).collect();
+        let first = self.shared.read(&keys, false, budget).await?;
+        let found = first.iter().any(|loaded| matches!(loaded, Loaded::Found(_)));
+        if found || !first.contains(&Loaded::Missing) {
+            return Ok(first);
+        }
+        // A node that is no longer the master answers an empty record without an error.
+        self.shared.read(&keys, true, budget).await
+    }
+
+    async fn apply(&self, write: &Write, budget: &Budget) -> Result<Outcome, Unavailable> {
+        let (shared, key) = (&*self.shared, self.shared.key(write.handle));
+        let mut attempts = Attempts::begin(&shared.link, shared.policy, budget);
+        let mut first_sent = None;
+        loop {
+            let attempt = attempts.next().await?;
+            let sent = shared.clock.now();
+            let delivery = Delivery { not_after: sent.plus(attempt.limit), first_sent };
+            match attempts.run(&attempt, shared.deliver(&attempt.live, &key, write, delivery)).await? {
+                Some(Delivered::InTime(outcome)) => return Ok(outcome),
+                // It did nothing, so it does not count as sent.
+                Some(Delivered::Late) => {}
+                None => first_sent = first_sent.or(Some(sent)),
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    async fn ping(&self, budget: &Budget) -> Result<(), Unavailable> {
+        self.shared.read(&[], true, budget).await.map(|_| ())
+    }
+}
+
+impl Shared {
+    fn key(&self, handle: Handle) -> String {
+        format!("{}s:{handle}", self.prefix)
+    }
+
+    async fn read(&self, keys: &[String], doubtful: bool, budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
+        let mut attempts = Attempts::begin(&self.link, self.policy, budget);
+        loop {
+            let attempt = attempts.next().await?;
+            if let Some(records) = attempts.run(&attempt, read_records(&attempt.live, keys, doubtful)).await? {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// Sends a write once; a second time, with the script itself, to a server that does not know it.
+    async fn deliver(
+        &self,
+        live: &Live,
+        key: &str,
+        write: &Write,
+        delivery: Delivery,
+    ) -> Result<Delivered, Failure> {
+        let script = self.scripts.of(&write.act);
+        let send = async |known| {
+            live.connection().send_packed_command(&script::command(script, known, key, write, delivery)).await
+        };
+        let reply = match send(true).await.and_then(Value::extract_error) {
+            Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => send(false).await?.extract_error()?,
+            reply => reply?,
+        };
+        let (now, reply) = script::parse(&reply)?;
+        self.clock.compare(now);
+        match reply {
+            Reply::Decided(outcome) => Ok(Delivered::InTime(outcome)),
+            Reply::Late => {
+                self.clock.anchor(now);
+                Ok(Delivered::Late)
+            }
+            Reply::Undecided(unavailable) => Err(unavailable.into()),
+        }
+    }
+}
+
+/// What became of one delivery of a write.
+enum Delivered {
+    InTime(Outcome),
+    /// It came after its time and did nothing.
+    Late,
+}
+
+/// Reads records in one pipeline, its replies one by one; `doubtful` asks along with it whether this is the master.
+async fn read_records(live: &Live, keys: &[String], doubtful: bool) -> Result<Vec<Loaded>, Failure> {
+    let mut pipe = redis::pipe();
+    for key in keys {
+        pipe.cmd("HGETALL").arg(key).cmd("PTTL").arg(key);
+    }
+    if doubtful {
+        pipe.cmd("ROLE");
+    }
+    let mut replies = live.connection().send_packed_commands(&pipe, 0, pipe.len()).await?.into_iter();
+    let mut next = || replies.next().unwrap_or(Value::Nil).extract_error();
+    let mut records = Vec::with_capacity(keys.len());
+    for _ in keys {
+        let (hash, pttl) = (next()?, next()?);
+        records.push(read::loaded(hash, &pttl)?);
+    }
+    if doubtful && !is_master(&next()?) {
+        return Err(UnavailableKind::NotMaster.into());
+    }
+    Ok(records)
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("prefix", &self.prefix).field("link", &self.link).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a [`RedisStore`].
+#[must_use]
+pub struct RedisStoreBuilder {
+    url: String,
+    dial: Option<Dial>,
+    prefix: String,
+    name: String,
+    policy: Policy,
+}
+
+impl RedisStoreBuilder {
+    /// Opens connections in a way of one's own; user, password and database still come from the URL.
+    pub fn dial(mut self, dial: Dial) -> Self {
+        self.dial = Some(dial);
+        self
+    }
+
+    /// Before every key. Default: `stickless:`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The connection's name in `CLIENT LIST`. Default: `stickless`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Attempts of one call. Default: 3.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.policy.attempts = attempts;
+        self
+    }
+
+    /// The limit of one attempt. Default: 250 ms.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.policy.timeout = timeout;
+        self
+    }
+
+    /// The limit of all time that one request spends in store calls. Default: 1 s.
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.policy.budget = budget;
+        self
+    }
+
+    /// The store; it begins to connect.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot work, or no Tokio runtime to run in.
+    pub fn build(self) -> Result<RedisStore, ConfigError> {
+        let policy = self.policy.check()?;
+        let target = dial::target(&self.url)?;
+        if self.name.is_empty() || !self.name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ConfigError::new("name", &self.name, "must be of visible ASCII characters, without blanks"));
+        }
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(ConfigError::new("store", "redis", "must be built inside a Tokio runtime"));
+        }
+        let (scripts, clock) = (Arc::new(Scripts::new()), Arc::new(StoreClock::new()));
+        let route = Route {
+            dial: self.dial.unwrap_or(target.dial),
+            settings: target.settings.set_skip_set_lib_name(),
+            name: self.name,
+            scripts: scripts.clone(),
+            clock: clock.clone(),
+        };
+        let shared = Shared { prefix: self.prefix, policy, link: Link::start(route), clock, scripts };
+        Ok(RedisStore { shared: Arc::new(shared) })
+    }
+}
+
+impl fmt::Debug for RedisStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStoreBuilder").field("prefix", &self.prefix).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

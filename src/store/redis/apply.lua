@@ -1,0 +1,174 @@
+-- Changes a record, whole or not at all: everything is checked before the first write.
+-- id, first sent at (0: now for the first time), generation,
+-- intent ('', 'rotate', 'login'), user, idle, absolute (0: none), own life (0: none),
+-- most fields, most bytes, clear (0 or 1), field to add to ('': none), by,
+-- expectation ('', 'absent', 'text'), its field, its text,
+-- number of sets, field and value each; of removals, field each; of takes, field and expected value each
+
+local id, sent, generation = argument(), number(), number()
+local intent, user, idle, absolute, life = argument(), argument(), number(), number(), number()
+local most_fields, most_bytes, clear = number(), number(), argument() == '1'
+local add_field, add_by = argument(), argument()
+local expectation, expected_field, expected_text = argument(), argument(), argument()
+
+local old, instead = record()
+if not old then
+  return {instead, now}
+end
+local result = recognised(old.writes, id)
+if result then
+  return {'done', now, old.generation, old.ending, result}
+end
+if forgotten(old.writes, sent) then
+  return {'unknown', now}
+end
+
+-- A log-in of the user whose record it already is gets the current cookie again; the generation stays.
+local same_user = intent == 'login' and old.user == user
+local again = generation < old.generation
+if again and not same_user then
+  return {'superseded', now}
+end
+if expectation ~= '' then
+  local actual = redis.call('HGET', key, expected_field)
+  if actual ~= (expectation == 'text' and expected_text) then
+    return {'conflict', now, actual}
+  end
+end
+
+-- The data of one user are not for the next.
+local switched = intent == 'login' and old.user and not same_user
+if switched then
+  clear = true
+end
+
+-- Sizes before and after. They are kept in the record, and counted anew when they are not readable.
+local fields, bytes = string.match(old.size or '', '^(%d+) (%d+)$')
+fields, bytes = tonumber(fields), tonumber(bytes)
+if not fields then
+  fields, bytes = 0, 0
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 1) == '.' then
+      fields, bytes = fields + 1, bytes + #all[i] - 1 + #all[i + 1]
+    end
+  end
+end
+local fields_before, bytes_before = fields, bytes
+if clear then
+  fields, bytes = 0, 0
+end
+local function resize(field, length)
+  local before = clear and 0 or redis.call('HSTRLEN', key, field)
+  if before > 0 then
+    fields, bytes = fields - 1, bytes - (#field - 1) - before
+  end
+  if length > 0 then
+    fields, bytes = fields + 1, bytes + (#field - 1) + length
+  end
+end
+
+local sets, removals = {}, {}
+for _ = 1, number() do
+  local field, value = argument(), argument()
+  sets[#sets + 1] = field
+  sets[#sets + 1] = value
+  resize(field, #value)
+end
+for _ = 1, number() do
+  local field = argument()
+  removals[#removals + 1] = field
+  resize(field, 0)
+end
+for _ = 1, number() do
+  local field, expected = argument(), argument()
+  if redis.call('HGET', key, field) == expected then
+    removals[#removals + 1] = field
+    resize(field, 0)
+  end
+end
+local sum_before = 0
+if add_field ~= '' then
+  sum_before = redis.call('HSTRLEN', key, add_field)
+  if sum_before == 0 then
+    resize(add_field, #add_by)
+  end
+end
+if (fields > most_fields and fields > fields_before) or (bytes > most_bytes and bytes > bytes_before) then
+  return {'too_large', now}
+end
+
+-- From here on everything is written. The addition comes first: Redis itself refuses what is no integer in its one
+-- canonical form, and what would overflow. The sum is read back as text: a Lua number would lose digits.
+local sum = ''
+if add_field ~= '' then
+  local done = redis.pcall('HINCRBY', key, add_field, add_by)
+  if type(done) == 'table' and done.err then
+    if string.find(done.err, 'not an integer', 1, true) then
+      return {'not_a_number', now}
+    end
+    if string.find(done.err, 'overflow', 1, true) then
+      return {'overflow', now}
+    end
+    return done
+  end
+  sum = redis.call('HGET', key, add_field)
+  bytes = bytes + #sum - (sum_before > 0 and sum_before or #add_by)
+end
+
+if clear then
+  removals = {}
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 1) == '.' then
+      removals[#removals + 1] = field
+    end
+  end
+end
+for from = 1, #removals, 1000 do
+  redis.call('HDEL', key, unpack(removals, from, math.min(from + 999, #removals)))
+end
+for from = 1, #sets, 1000 do
+  redis.call('HSET', key, unpack(sets, from, math.min(from + 999, #sets)))
+end
+
+local head = {'n', integer(fields) .. ' ' .. integer(bytes), 'w', remember(old.writes, id, sum)}
+local function put(field, value)
+  head[#head + 1] = field
+  head[#head + 1] = value
+end
+local current, ending, relive = math.max(generation, old.generation), old.ending, false
+local raised = intent ~= '' and not again
+if raised then
+  current = current + 1
+end
+if current ~= old.generation or again then
+  put('g', integer(current))
+  put('r', integer(now))
+end
+local own_idle = old.idle
+if raised and intent == 'login' then
+  put('u', user)
+  if switched or not old.own then own_idle = idle end
+  ending = absolute > 0 and now + absolute or 0
+  relive = true
+end
+if life > 0 then
+  own_idle = life
+  put('o', '1')
+  relive = true
+elseif switched and old.own then
+  redis.call('HDEL', key, 'o')
+end
+if relive then
+  put('i', integer(own_idle))
+  if ending > 0 then
+    put('e', integer(ending))
+  else
+    redis.call('HDEL', key, 'e')
+  end
+end
+redis.call('HSET', key, unpack(head))
+if relive then
+  redis.call('PEXPIRE', key, integer(span(own_idle, ending)))
+end
+return {'done', now, current, ending, sum}

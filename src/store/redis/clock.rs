@@ -1,0 +1,56 @@
+//! The store's clock, carried on by this process's monotonic one.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use redis::Value;
+
+use crate::clock::{Timestamp, millis};
+
+/// A script that tells another time than expected by more than this moves the anchor.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// An estimate of the store's time. Before the first anchor it is this machine's.
+#[derive(Debug)]
+pub(super) struct StoreClock {
+    start: Instant,
+    /// The store's time, in milliseconds, at `start`.
+    offset: AtomicU64,
+}
+
+impl StoreClock {
+    pub(super) fn new() -> Self {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { start: Instant::now(), offset: AtomicU64::new(millis(wall)) }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        let offset = self.offset.load(Ordering::Relaxed);
+        Timestamp::from_millis(offset.saturating_add(millis(self.start.elapsed())))
+    }
+
+    /// The store said that it is `now`.
+    pub(super) fn anchor(&self, now: Timestamp) {
+        self.offset.store(now.as_millis().saturating_sub(millis(self.start.elapsed())), Ordering::Relaxed);
+    }
+
+    /// A script said that it is `now`: this machine may have been suspended, or the store's clock been set.
+    pub(super) fn compare(&self, now: Timestamp) {
+        let expected = self.now();
+        if now.since(expected).max(expected.since(now)) > TOLERANCE {
+            self.anchor(now);
+        }
+    }
+
+    /// Anchors to a reply of `TIME`: seconds and microseconds as text.
+    pub(super) fn anchor_to_reply(&self, reply: &Value) {
+        let Value::Array(items) = reply else { return };
+        let number = |index: usize| match items.get(index) {
+            Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).ok()?.parse::<u64>().ok(),
+            _ => None,
+        };
+        if let (Some(seconds), Some(micros)) = (number(0), number(1)) {
+            self.anchor(Timestamp::from_millis(seconds * 1000 + micros / 1000));
+        }
+    }
+}

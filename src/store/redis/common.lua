@@ -1,0 +1,102 @@
+-- Stands before every script. KEYS[1] is the session's key; the first argument is the store's time, in milliseconds,
+-- after which this attempt must not run: whoever sent it has given it up.
+--
+-- A record is a hash. Its own fields have one letter, the application's begin with a dot:
+--   v  format version          g  generation              b  born, ms
+--   r  generation raised, ms   i  idle limit, ms          o  1 if that is the session's own
+--   e  absolute end, ms        u  user                    n  "fields bytes" of the application's data
+--   w  the latest writes: 11 characters of id, ms, ":", result, ";" each, oldest first
+-- A tombstone is a hash with t (when, ms) and w (the id of the write that made it).
+
+local VERSION = 1
+local GRACE = 60000        -- a tombstone's life
+local RECOGNISED = 5000    -- a write is recognised for this long
+local RECOGNISED_MOST = 64 -- and among this many
+
+local key = KEYS[1]
+local position = 0
+local function argument()
+  position = position + 1
+  return ARGV[position]
+end
+local function number()
+  return tonumber(argument())
+end
+
+-- Lua writes large numbers with an exponent, which Redis would not take for integers.
+local function integer(value)
+  return string.format('%.0f', value)
+end
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+if now > number() then
+  return {'late', now}
+end
+
+-- The fields of the record that decide, or nil and what to answer in its stead.
+local function record()
+  local f = redis.call('HMGET', key, 'v', 'g', 'i', 'o', 'e', 'u', 'n', 'w', 't')
+  if f[9] then
+    return nil, 'tombstone', f[8]
+  end
+  if not f[1] then
+    return nil, redis.call('EXISTS', key) == 1 and 'corrupt' or 'missing'
+  end
+  local version, generation, idle = tonumber(f[1]), tonumber(f[2]), tonumber(f[3])
+  if not (version and generation and idle) then
+    return nil, 'corrupt'
+  end
+  if version > VERSION then
+    return nil, 'newer'
+  end
+  return {
+    generation = generation, idle = idle, own = f[4], ending = tonumber(f[5] or 0) or 0, user = f[6],
+    size = f[7], writes = f[8],
+  }
+end
+
+-- How long the session may live from now if it is not used again.
+local function span(idle, ending)
+  if ending > 0 then
+    return math.min(idle, ending - now)
+  end
+  return idle
+end
+
+-- The result of a write that was done before, or nil.
+local function recognised(writes, id)
+  local at = writes and string.find(writes, id, 1, true)
+  return at and string.match(writes, '^%d+:([^;]*);', at + #id)
+end
+
+-- The latest writes with this one, without those that are too old or too many.
+local function remember(writes, id, result)
+  writes = (writes or '') .. id .. integer(now) .. ':' .. result .. ';'
+  local _, count = string.gsub(writes, ';', '')
+  local from = 1
+  while true do
+    local at, after = string.match(writes, '^...........(%d+):[^;]*;()', from)
+    if not at or (count <= RECOGNISED_MOST and now - at <= RECOGNISED) then
+      return string.sub(writes, from)
+    end
+    from, count = after, count - 1
+  end
+end
+
+-- Whether a write first sent at this time may have been done and forgotten since.
+local function forgotten(writes, sent)
+  if sent == 0 then
+    return false
+  end
+  local _, count = string.gsub(writes or '', ';', '')
+  local oldest = count >= RECOGNISED_MOST and tonumber(string.match(writes, '^...........(%d+):'))
+  return sent < now - RECOGNISED or (oldest and sent <= oldest)
+end
+
+-- Ends the record; what stands in its place says so for a while. DEL first: it is allowed when memory is full.
+local function bury(id)
+  redis.call('DEL', key)
+  redis.call('HSET', key, 't', integer(now), 'w', id)
+  redis.call('PEXPIRE', key, GRACE)
+end

@@ -1,0 +1,32 @@
+-- Makes a record. Refuses a key that has a record or a tombstone.
+-- id, generation, idle, own (0 or 1), absolute (0: none), has user (0 or 1), user, fields, bytes, then field and value in turn
+
+local id, generation, idle, own, absolute = argument(), argument(), number(), argument(), number()
+local has_user, user, fields, bytes = argument(), argument(), argument(), argument()
+
+local existing, instead = record()
+if existing and recognised(existing.writes, id) then
+  return {'done', now, existing.generation, existing.ending}
+end
+if instead ~= 'missing' then
+  return {'exists', now}
+end
+
+local ending = absolute > 0 and now + absolute or 0
+local head = {'v', VERSION, 'g', generation, 'b', integer(now), 'i', integer(idle), 'n', fields .. ' ' .. bytes}
+local function put(field, value)
+  head[#head + 1] = field
+  head[#head + 1] = value
+end
+put('w', remember(nil, id, ''))
+if own == '1' then put('o', '1') end
+if ending > 0 then put('e', integer(ending)) end
+if has_user == '1' then put('u', user) end
+
+-- HSET before PEXPIRE: when memory is full the first is refused, and nothing is written.
+redis.call('HSET', key, unpack(head))
+for from = position + 1, #ARGV, 1000 do
+  redis.call('HSET', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
+end
+redis.call('PEXPIRE', key, integer(span(idle, ending)))
+return {'done', now, tonumber(generation), ending}

@@ -1,0 +1,274 @@
+//! The slot with the live connection, and the task that fills it.
+//!
+//! One multiplexed connection serves all requests. A resolver task dials, checks that the node is a master which
+//! answers, and publishes the connection under a generation number; reports about older generations are ignored, so a
+//! flood of errors makes one reconnect. Requests wait for a connection within their own budget.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::clock::StoreClock;
+use super::dial::Dial;
+use super::script::Scripts;
+use crate::error::{Unavailable, UnavailableKind};
+use crate::event;
+use crate::store::retry::{self, jitter};
+
+/// Limit of dialling, and of the questions on a new connection.
+const CONNECT: Duration = Duration::from_millis(300);
+/// The longest pause between two dials.
+const PAUSE_MOST: Duration = Duration::from_millis(250);
+/// How often the clock is anchored anew.
+const ANCHOR_EVERY: Duration = Duration::from_secs(60);
+/// So many time-outs in a row, and the connection is taken for dead.
+const TIMEOUTS_MOST: u32 = 3;
+/// Commands that may wait for the driver; beyond it senders wait their turn.
+const QUEUE: usize = 1024;
+
+/// Whether the store can be reached, as the application may watch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkState {
+    /// A connection to a master that answers is there.
+    Up,
+    /// There is none, for this reason.
+    Down(UnavailableKind),
+}
+
+/// What a resolver needs to know.
+pub(super) struct Route {
+    pub(super) dial: Dial,
+    pub(super) settings: RedisConnectionInfo,
+    pub(super) name: String,
+    pub(super) scripts: Arc<Scripts>,
+    pub(super) clock: Arc<StoreClock>,
+}
+
+/// A published connection.
+pub(super) struct Live {
+    generation: u64,
+    connection: MultiplexedConnection,
+    timeouts: AtomicU32,
+}
+
+impl Live {
+    pub(super) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
+    }
+}
+
+#[derive(Clone)]
+enum State {
+    Up(Arc<Live>),
+    Down { since: Instant, cause: Unavailable },
+}
+
+/// The slot. Dropping it ends its tasks.
+pub(super) struct Link {
+    state: watch::Receiver<State>,
+    reports: mpsc::Sender<(u64, Unavailable)>,
+    resolver: JoinHandle<()>,
+}
+
+impl Link {
+    /// Starts the resolver; must be called in a Tokio runtime.
+    pub(super) fn start(route: Route) -> Self {
+        let down = State::Down { since: Instant::now(), cause: UnavailableKind::Disconnected.into() };
+        let (publish, state) = watch::channel(down);
+        // Reports of one cause come in crowds; the first few are enough.
+        let (reports, inbox) = mpsc::channel(16);
+        Self { state, reports, resolver: tokio::spawn(resolve(route, publish, inbox)) }
+    }
+
+    /// The live connection, waiting for one until `deadline`. Fails at once when there was none for as long as a
+    /// request may wait (`patience`).
+    pub(super) async fn live(&self, deadline: Instant, patience: Duration) -> Result<Arc<Live>, Unavailable> {
+        let mut state = self.state.clone();
+        loop {
+            let cause = match &*state.borrow_and_update() {
+                State::Up(live) => return Ok(live.clone()),
+                State::Down { since, cause } if since.elapsed() > patience => return Err(cause.clone()),
+                State::Down { cause, .. } => cause.clone(),
+            };
+            match timeout_at(deadline, state.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(cause),
+            }
+        }
+    }
+
+    /// An attempt on this connection succeeded.
+    pub(super) fn succeeded(live: &Live) {
+        live.timeouts.store(0, Ordering::Relaxed);
+    }
+
+    /// An attempt on this connection timed out.
+    pub(super) fn timed_out(&self, live: &Live) {
+        if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_MOST {
+            self.broken(live, UnavailableKind::TimedOut.into());
+        }
+    }
+
+    /// This connection is of no use any more.
+    pub(super) fn broken(&self, live: &Live, cause: Unavailable) {
+        // A full inbox already holds the same news.
+        let _ = self.reports.try_send((live.generation, cause));
+    }
+
+    /// The state now, and what it becomes.
+    pub(super) fn watch(&self) -> watch::Receiver<LinkState> {
+        let mut state = self.state.clone();
+        let now = public(&state.borrow_and_update());
+        let (send, receive) = watch::channel(now);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = send.closed() => return,
+                    changed = state.changed() => if changed.is_err() { return },
+                }
+                send.send_replace(public(&state.borrow_and_update()));
+            }
+        });
+        receive
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.resolver.abort();
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Link").field(&public(&self.state.borrow())).finish()
+    }
+}
+
+fn public(state: &State) -> LinkState {
+    match state {
+        State::Up(_) => LinkState::Up,
+        State::Down { cause, .. } => LinkState::Down(cause.kind()),
+    }
+}
+
+/// Keeps the slot filled for as long as anyone can look into it.
+async fn resolve(route: Route, publish: watch::Sender<State>, mut inbox: mpsc::Receiver<(u64, Unavailable)>) {
+    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+    let mut cause = Unavailable::from(UnavailableKind::Disconnected);
+    let mut was_up = false;
+    loop {
+        let since = Instant::now();
+        publish.send_replace(State::Down { since, cause: cause.clone() });
+        if was_up {
+            event::store_down(&cause);
+        }
+        let (connection, driver) = dial_until_up(&route, &publish, since, was_up).await;
+        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
+        let live = Arc::new(Live { generation, connection, timeouts: AtomicU32::new(0) });
+        event::store_up(since.elapsed().into());
+        publish.send_replace(State::Up(live.clone()));
+        was_up = true;
+        cause = until_broken(&route, &live, driver, &mut inbox).await;
+    }
+}
+
+async fn dial_until_up(
+    route: &Route,
+    publish: &watch::Sender<State>,
+    since: Instant,
+    mut told: bool,
+) -> (MultiplexedConnection, JoinHandle<()>) {
+    let mut pause = Duration::from_millis(10);
+    loop {
+        match connect(route).await {
+            Ok(up) => return up,
+            Err(cause) => {
+                if !told {
+                    event::store_down(&cause);
+                    told = true;
+                }
+                publish.send_replace(State::Down { since, cause });
+            }
+        }
+        sleep(pause / 2 + jitter(pause / 2)).await;
+        pause = (pause * 2).min(PAUSE_MOST);
+    }
+}
+
+/// Dials, and publishes nothing that is not a master which answers on this very connection.
+async fn connect(route: &Route) -> Result<(MultiplexedConnection, JoinHandle<()>), Unavailable> {
+    let late = |_| Unavailable::from(UnavailableKind::TimedOut);
+    let stream = timeout(CONNECT, route.dial.dial()).await.map_err(late)?;
+    let stream = stream.map_err(|error| Unavailable::new(UnavailableKind::Disconnected, error))?;
+    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
+    let failed = |error| {
+        let (_, kind) = retry::remedy(&error);
+        Unavailable::new(kind, error)
+    };
+    let opened = MultiplexedConnection::new_with_config(&route.settings, stream, config);
+    let (mut connection, driver) = timeout(CONNECT, opened).await.map_err(late)?.map_err(failed)?;
+    let driver = tokio::spawn(driver);
+    match timeout(CONNECT, question(route, &mut connection)).await.map_err(late).and_then(|asked| asked) {
+        Ok(()) => Ok((connection, driver)),
+        Err(cause) => {
+            driver.abort();
+            Err(cause)
+        }
+    }
+}
+
+async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Result<(), Unavailable> {
+    let mut pipe = redis::pipe();
+    pipe.cmd("CLIENT").arg("SETNAME").arg(&route.name).cmd("PING").cmd("ROLE").cmd("TIME");
+    for script in route.scripts.all() {
+        pipe.cmd("SCRIPT").arg("LOAD").arg(&script.code);
+    }
+    let failed = |error| {
+        let (_, kind) = retry::remedy(&error);
+        Unavailable::new(kind, error)
+    };
+    let replies = connection.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(failed)?;
+    let [_, ping, role, time, ..] = replies.as_slice() else { return Err(UnavailableKind::Disconnected.into()) };
+    ping.clone().extract_error().map_err(failed)?;
+    if !is_master(role) {
+        return Err(UnavailableKind::NotMaster.into());
+    }
+    route.clock.anchor_to_reply(time);
+    Ok(())
+}
+
+/// Whether a reply of `ROLE` is a master's.
+pub(super) fn is_master(role: &Value) -> bool {
+    matches!(role, Value::Array(items) if matches!(items.first(), Some(Value::BulkString(role)) if role == b"master"))
+}
+
+/// Waits for the end of a connection, anchoring the clock now and then; why it ended.
+async fn until_broken(
+    route: &Route,
+    live: &Live,
+    mut driver: JoinHandle<()>,
+    inbox: &mut mpsc::Receiver<(u64, Unavailable)>,
+) -> Unavailable {
+    let mut anchor = tokio::time::interval_at(Instant::now() + ANCHOR_EVERY, ANCHOR_EVERY);
+    loop {
+        tokio::select! {
+            _ = &mut driver => return UnavailableKind::Disconnected.into(),
+            Some((generation, cause)) = inbox.recv() => if generation == live.generation { return cause },
+            _ = anchor.tick() => {
+                let mut connection = live.connection();
+                if let Ok(Ok(time)) = timeout(CONNECT, connection.send_packed_command(&redis::cmd("TIME"))).await {
+                    route.clock.anchor_to_reply(&time);
+                }
+            }
+        }
+    }
+}

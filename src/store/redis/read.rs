@@ -1,0 +1,105 @@
+//! A record out of the reply of `HGETALL` and `PTTL`. Pure.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::clock::Timestamp;
+use crate::error::{Unavailable, UnavailableKind};
+use crate::record::{FORMAT_VERSION, Life, Record};
+use crate::store::Loaded;
+
+/// What a hash and its time to live say. A broken field is an error for this session alone, never half the data.
+pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
+    let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(hash).map_err(|error| corrupt(&error.to_string()))?;
+    if fields.is_empty() {
+        return Ok(Loaded::Missing);
+    }
+    if fields.iter().any(|(field, _)| field == b"t") {
+        return Ok(Loaded::Tombstone);
+    }
+    let version = fields.iter().find(|(field, _)| field == b"v").ok_or_else(|| corrupt("a field is missing"))?;
+    if number::<u32>("v", &String::from_utf8_lossy(&version.1))? > FORMAT_VERSION {
+        return Err(UnavailableKind::Newer.into());
+    }
+    let mut record = Record { expires_in: left(pttl)?, ..Record::default() };
+    let (mut generation, mut idle) = (None, None);
+    for (field, value) in fields {
+        let value = String::from_utf8(value).map_err(|_| corrupt("a field is not UTF-8"))?;
+        match field.as_slice() {
+            [b'.', key @ ..] => {
+                let key = std::str::from_utf8(key).map_err(|_| corrupt("a key is not UTF-8"))?;
+                record.data.insert(key.to_owned(), value);
+            }
+            b"g" => generation = Some(number("g", &value)?),
+            b"b" => record.born = moment("b", &value)?,
+            b"r" => record.rotated = Some(moment("r", &value)?),
+            b"i" => idle = Some(Duration::from_millis(number("i", &value)?)),
+            b"o" => record.life.own = value == "1",
+            b"e" => record.life.end = Some(moment("e", &value)?),
+            b"u" => record.user = Some(value),
+            // The version was read; sizes and recognised writes are the scripts' own; other fields are a later version's.
+            _ => {}
+        }
+    }
+    let (Some(generation), Some(idle)) = (generation, idle) else {
+        return Err(corrupt("a field is missing"));
+    };
+    record.generation = generation;
+    record.life = Life { idle, ..record.life };
+    Ok(Loaded::Found(Box::new(record)))
+}
+
+/// A key without a time to live (-1) has nothing left of it: the next slide gives it one.
+fn left(pttl: &Value) -> Result<Duration, Unavailable> {
+    match pttl {
+        Value::Int(left) => Ok(Duration::from_millis(u64::try_from(*left).unwrap_or(0))),
+        other => Err(corrupt(&format!("its time to live reads {other:?}"))),
+    }
+}
+
+fn moment(field: &str, value: &str) -> Result<Timestamp, Unavailable> {
+    number(field, value).map(Timestamp::from_millis)
+}
+
+fn number<N: std::str::FromStr>(field: &str, value: &str) -> Result<N, Unavailable> {
+    value.parse().map_err(|_| corrupt(&format!("field {field} is not a number")))
+}
+
+fn corrupt(reason: &str) -> Unavailable {
+    Unavailable::new(UnavailableKind::Corrupt, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(fields: &[(&str, &str)]) -> Value {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        Value::Array(fields.iter().flat_map(|(field, value)| [bulk(field), bulk(value)]).collect())
+    }
+
+    #[test]
+    fn a_record_is_read_whole_and_unknown_fields_are_left_alone() {
+        let fields = [("v", "1"), ("g", "3"), ("i", "60000"), ("b", "5"), ("z", "later"), (".n", "7"), (".", "1")];
+        let Ok(Loaded::Found(record)) = loaded(hash(&fields), &Value::Int(1500)) else { panic!("a record") };
+        assert_eq!((record.generation, record.life.idle), (3, Duration::from_secs(60)));
+        assert_eq!(record.expires_in, Duration::from_millis(1500));
+        assert_eq!(record.data, [("".into(), "1".into()), ("n".into(), "7".into())].into());
+    }
+
+    #[test]
+    fn a_broken_or_newer_record_is_an_error_and_never_half_the_data() {
+        let kind = |fields: &[(&str, &str)]| loaded(hash(fields), &Value::Int(1)).expect_err("refused").kind();
+        assert_eq!(kind(&[("v", "1"), ("g", "x"), ("i", "1")]), UnavailableKind::Corrupt);
+        assert_eq!(kind(&[("v", "1"), ("g", "1")]), UnavailableKind::Corrupt);
+        assert_eq!(kind(&[("unrelated", "1")]), UnavailableKind::Corrupt);
+        assert_eq!(kind(&[("g", "a new form"), ("v", "2")]), UnavailableKind::Newer);
+    }
+
+    #[test]
+    fn an_empty_hash_is_missing_and_a_tombstone_is_one() {
+        assert_eq!(loaded(hash(&[]), &Value::Int(-2)).expect("read"), Loaded::Missing);
+        assert_eq!(loaded(hash(&[("t", "1"), ("w", "x")]), &Value::Int(9)).expect("read"), Loaded::Tombstone);
+    }
+}

@@ -1,0 +1,198 @@
+//! Writes as scripts: their arguments and replies. Pure.
+
+use redis::{Cmd, ErrorKind, RedisError, Value};
+
+use crate::clock::{Timestamp, millis};
+use crate::delta::Change;
+use crate::error::{Unavailable, UnavailableKind};
+use crate::record::Size;
+use crate::store::{Act, Apply, Create, Done, Intent, Outcome, Write};
+
+/// A script and the name that the server knows it by.
+pub(super) struct Script {
+    pub(super) code: String,
+    hash: String,
+}
+
+impl Script {
+    fn new(body: &str) -> Self {
+        let code = [include_str!("common.lua"), body].join("\n");
+        Self { hash: redis::Script::new(&code).get_hash().to_owned(), code }
+    }
+}
+
+/// One script for each act.
+pub(super) struct Scripts {
+    create: Script,
+    apply: Script,
+    slide: Script,
+    destroy: Script,
+    bury: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            create: Script::new(include_str!("create.lua")),
+            apply: Script::new(include_str!("apply.lua")),
+            slide: Script::new(include_str!("slide.lua")),
+            destroy: Script::new(include_str!("destroy.lua")),
+            bury: Script::new(include_str!("bury.lua")),
+        }
+    }
+
+    pub(super) fn all(&self) -> [&Script; 5] {
+        [&self.create, &self.apply, &self.slide, &self.destroy, &self.bury]
+    }
+
+    pub(super) fn of(&self, act: &Act) -> &Script {
+        match act {
+            Act::Create(_) => &self.create,
+            Act::Apply(_) => &self.apply,
+            Act::Slide { .. } => &self.slide,
+            Act::Destroy => &self.destroy,
+            Act::Bury => &self.bury,
+        }
+    }
+}
+
+/// One delivery of a write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Delivery {
+    /// It does nothing after this.
+    pub(super) not_after: Timestamp,
+    /// When it was first sent, of a repeated one.
+    pub(super) first_sent: Option<Timestamp>,
+}
+
+/// `EVALSHA` of a write, or `EVAL` when the server does not know the script.
+pub(super) fn command(script: &Script, known: bool, key: &str, write: &Write, delivery: Delivery) -> Cmd {
+    let mut cmd = redis::cmd(if known { "EVALSHA" } else { "EVAL" });
+    cmd.arg(if known { &script.hash } else { &script.code });
+    cmd.arg(1).arg(key).arg(delivery.not_after.as_millis());
+    match &write.act {
+        Act::Slide { within } => {
+            cmd.arg(write.generation).arg(millis(*within));
+        }
+        Act::Destroy | Act::Bury => {
+            cmd.arg(write.id.to_string()).arg(write.generation);
+        }
+        Act::Create(create) => create_arguments(&mut cmd, write, create),
+        Act::Apply(apply) => apply_arguments(&mut cmd, write, apply, delivery.first_sent),
+    }
+    cmd
+}
+
+fn create_arguments(cmd: &mut Cmd, write: &Write, create: &Create) {
+    let size = Size::of(create.data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let (idle, own) = create.idle;
+    cmd.arg(write.id.to_string()).arg(write.generation).arg(millis(idle)).arg(u8::from(own));
+    cmd.arg(create.absolute.map_or(0, millis));
+    cmd.arg(u8::from(create.user.is_some())).arg(create.user.as_deref().unwrap_or_default());
+    cmd.arg(size.fields).arg(size.bytes);
+    for (key, value) in &create.data {
+        cmd.arg(field(key)).arg(value);
+    }
+}
+
+fn apply_arguments(cmd: &mut Cmd, write: &Write, apply: &Apply, first_sent: Option<Timestamp>) {
+    cmd.arg(write.id.to_string()).arg(first_sent.unwrap_or_default().as_millis()).arg(write.generation);
+    match &apply.intent {
+        Intent::Keep => cmd.arg("").arg("").arg(0).arg(0),
+        Intent::Rotate => cmd.arg("rotate").arg("").arg(0).arg(0),
+        Intent::LogIn { user, idle, absolute } => {
+            cmd.arg("login").arg(user).arg(millis(*idle)).arg(absolute.map_or(0, millis))
+        }
+    };
+    cmd.arg(apply.delta.life.map_or(0, millis)).arg(apply.limits.fields).arg(apply.limits.record);
+    cmd.arg(u8::from(apply.delta.clear));
+    match &apply.add {
+        Some(add) => cmd.arg(field(&add.key)).arg(add.by),
+        None => cmd.arg("").arg(""),
+    };
+    match &apply.expect {
+        None => cmd.arg("").arg("").arg(""),
+        Some((key, None)) => cmd.arg("absent").arg(field(key)).arg(""),
+        Some((key, Some(text))) => cmd.arg("text").arg(field(key)).arg(text),
+    };
+    change_arguments(cmd, &apply.delta.changes);
+}
+
+fn change_arguments(cmd: &mut Cmd, changes: &std::collections::BTreeMap<String, Change>) {
+    let sets = || changes.iter().filter_map(|(key, change)| matches_set(change).map(|value| (key, value)));
+    cmd.arg(sets().count());
+    for (key, value) in sets() {
+        cmd.arg(field(key)).arg(value);
+    }
+    let removals = || changes.iter().filter(|(_, change)| matches!(change, Change::Remove));
+    cmd.arg(removals().count());
+    for (key, _) in removals() {
+        cmd.arg(field(key));
+    }
+    let takes = || changes.iter().filter_map(|(key, change)| matches_take(change).map(|text| (key, text)));
+    cmd.arg(takes().count());
+    for (key, text) in takes() {
+        cmd.arg(field(key)).arg(text);
+    }
+}
+
+fn matches_set(change: &Change) -> Option<&str> {
+    if let Change::Set(value) = change { Some(value) } else { None }
+}
+
+fn matches_take(change: &Change) -> Option<&str> {
+    if let Change::Take(text) = change { Some(text) } else { None }
+}
+
+/// The hash field of an application's key.
+fn field(key: &str) -> String {
+    format!(".{key}")
+}
+
+/// What a script said.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// The write was decided.
+    Decided(Outcome),
+    /// It came after its time and did nothing.
+    Late,
+    /// It cannot be decided.
+    Undecided(Unavailable),
+}
+
+/// Reads a script's reply, and the store's time in it.
+pub(super) fn parse(value: &Value) -> Result<(Timestamp, Reply), RedisError> {
+    let unexpected = || RedisError::from((ErrorKind::UnexpectedReturnType, "unexpected reply of a script"));
+    let Value::Array(items) = value else { return Err(unexpected()) };
+    let text = |index: usize| match items.get(index) {
+        Some(Value::BulkString(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Some(Value::SimpleString(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let number = |index: usize| match items.get(index) {
+        Some(Value::Int(number)) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    let (Some(word), Some(now)) = (text(0), number(1).map(Timestamp::from_millis)) else { return Err(unexpected()) };
+    let reply = match word.as_str() {
+        "done" => Reply::Decided(Outcome::Done(Done {
+            at: now,
+            generation: number(2).and_then(|number| u32::try_from(number).ok()).ok_or_else(unexpected)?,
+            end: number(3).filter(|end| *end > 0).map(Timestamp::from_millis),
+            value: text(4).and_then(|sum| sum.parse().ok()),
+        })),
+        "missing" | "tombstone" => Reply::Decided(Outcome::Gone),
+        "superseded" => Reply::Decided(Outcome::Superseded),
+        "conflict" => Reply::Decided(Outcome::Conflict(text(2))),
+        "not_a_number" => Reply::Decided(Outcome::NotANumber),
+        "overflow" => Reply::Decided(Outcome::Overflow),
+        "too_large" => Reply::Decided(Outcome::TooLarge),
+        "exists" => Reply::Decided(Outcome::Exists),
+        "late" => Reply::Late,
+        "unknown" => Reply::Undecided(UnavailableKind::Unknown.into()),
+        "newer" => Reply::Undecided(UnavailableKind::Newer.into()),
+        "corrupt" => Reply::Undecided(UnavailableKind::Corrupt.into()),
+        _ => return Err(unexpected()),
+    };
+    Ok((now, reply))
+}

@@ -1,0 +1,223 @@
+//! What each write does to what is kept under a handle, as a pure function: the memory store runs it, and the
+//! Redis store's scripts say the same in Lua.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Act, Add, Apply, Create, Done, GRACE, Intent, Outcome, Write};
+use crate::clock::Timestamp;
+use crate::delta::Delta;
+use crate::id::WriteId;
+use crate::record::{Life, Record, Size};
+
+/// How long a write is recognised.
+const RECOGNISED: Duration = Duration::from_secs(5);
+/// How many are, at most.
+const RECOGNISED_MOST: usize = 64;
+
+/// What is kept under a handle.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) what: What,
+    /// When it is gone.
+    pub(super) deadline: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Live(Box<Live>),
+    /// Of a destroyed record, and by which write.
+    Tombstone(WriteId),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Live {
+    pub(super) record: Record,
+    /// The latest writes with their results, oldest first.
+    writes: VecDeque<(WriteId, Timestamp, Option<i64>)>,
+}
+
+/// Carries out a write on what is kept (nothing when its deadline has passed): what became of it, and what is to be
+/// kept from now on, if that changes.
+pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
+    let live = match kept {
+        None => return on_nothing(write, now),
+        Some(Kept { what: What::Tombstone(by), .. }) => return on_tombstone(*by, write, now),
+        Some(Kept { what: What::Live(live), .. }) => live,
+    };
+    if let Some((_, _, value)) = live.writes.iter().find(|(id, ..)| *id == write.id) {
+        return (done(&live.record, now, *value), None);
+    }
+    let superseded = write.generation < live.record.generation;
+    match &write.act {
+        Act::Create(_) => (Outcome::Exists, None),
+        Act::Bury if superseded => {
+            let mut live = Live::clone(live);
+            live.record.rotated = Some(now);
+            (done(&live.record, now, None), keep(live, kept, now))
+        }
+        Act::Bury => (done(&live.record, now, None), None),
+        Act::Destroy if superseded => (Outcome::Superseded, None),
+        Act::Destroy => (done(&live.record, now, None), Some(tombstone(write.id, now))),
+        Act::Slide { .. } if superseded => (Outcome::Superseded, None),
+        Act::Slide { within } => slide(live, kept, write.generation, *within, now),
+        Act::Apply(apply) => match change(live, write, apply, superseded, now) {
+            Ok((live, outcome, span)) => {
+                let deadline = span.map_or_else(|| kept.map_or(now, |kept| kept.deadline), |span| now.plus(span));
+                (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline }))
+            }
+            Err(outcome) => (outcome, None),
+        },
+    }
+}
+
+fn on_nothing(write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
+    match &write.act {
+        Act::Create(create) => {
+            let live = born(create, write, now);
+            let (outcome, deadline) = (done(&live.record, now, None), now.plus(live.record.life.span(now)));
+            (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline }))
+        }
+        Act::Bury => (done(&Record::default(), now, None), Some(tombstone(write.id, now))),
+        Act::Apply(_) | Act::Slide { .. } | Act::Destroy => (Outcome::Gone, None),
+    }
+}
+
+fn on_tombstone(by: WriteId, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
+    match write.act {
+        Act::Create(_) => (Outcome::Exists, None),
+        Act::Destroy if by == write.id => (done(&Record::default(), now, None), None),
+        Act::Bury => (done(&Record::default(), now, None), Some(tombstone(write.id, now))),
+        Act::Apply(_) | Act::Slide { .. } | Act::Destroy => (Outcome::Gone, None),
+    }
+}
+
+fn born(create: &Create, write: &Write, now: Timestamp) -> Live {
+    let (idle, own) = create.idle;
+    let record = Record {
+        generation: write.generation,
+        born: now,
+        rotated: None,
+        life: Life { idle, own, end: create.absolute.map(|absolute| now.plus(absolute)) },
+        user: create.user.clone(),
+        data: create.data.clone(),
+        expires_in: Duration::ZERO,
+    };
+    Live { record, writes: [(write.id, now, None)].into() }
+}
+
+fn slide(live: &Live, kept: Option<&Kept>, generation: u32, within: Duration, now: Timestamp) -> (Outcome, Option<Kept>) {
+    let mut live = live.clone();
+    adopt(&mut live.record, generation, now);
+    let left = kept.map_or(Duration::ZERO, |kept| kept.deadline.since(now));
+    let span = live.record.life.span(now);
+    let outcome = done(&live.record, now, None);
+    let life = if left < within && span > left { span } else { left };
+    (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline: now.plus(life) }))
+}
+
+/// The changed record, the outcome, and its new life where that changes.
+fn change(
+    live: &Live,
+    write: &Write,
+    apply: &Apply,
+    superseded: bool,
+    now: Timestamp,
+) -> Result<(Live, Outcome, Option<Duration>), Outcome> {
+    let mut after = live.clone();
+    let record = &mut after.record;
+    let same_user = matches!(&apply.intent, Intent::LogIn { user, .. } if live.record.user.as_ref() == Some(user));
+    if superseded && !same_user {
+        return Err(Outcome::Superseded);
+    }
+    if let Some((key, expected)) = &apply.expect {
+        let actual = live.record.data.get(key);
+        if actual != expected.as_ref() {
+            return Err(Outcome::Conflict(actual.cloned()));
+        }
+    }
+    adopt(record, write.generation, now);
+    let mut relive = privilege(record, &apply.intent, superseded, same_user, now);
+    apply.delta.apply_to(&mut record.data);
+    let value = apply.add.as_ref().map(|add| sum(record, add)).transpose()?;
+    if let Some(idle) = apply.delta.life {
+        (record.life.idle, record.life.own) = (idle, true);
+        relive = true;
+    }
+    let size = |data: &std::collections::BTreeMap<String, String>| {
+        Size::of(data.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    };
+    if !size(&live.record.data).may_become(size(&record.data), &apply.limits) {
+        return Err(Outcome::TooLarge);
+    }
+    let (outcome, span) = (done(record, now, value), relive.then(|| record.life.span(now)));
+    remember(&mut after.writes, (write.id, now, value), now);
+    Ok((after, outcome, span))
+}
+
+/// Carries out the intent; whether the record's life begins anew.
+fn privilege(record: &mut Record, intent: &Intent, superseded: bool, same_user: bool, now: Timestamp) -> bool {
+    match intent {
+        Intent::Keep => return false,
+        // The record is this user's under a newer generation: its current cookie is issued again.
+        Intent::LogIn { .. } if superseded => {
+            record.rotated = Some(now);
+            return false;
+        }
+        Intent::Rotate => {}
+        Intent::LogIn { user, idle, absolute } => {
+            if record.user.is_some() && !same_user {
+                Delta { clear: true, ..Delta::default() }.apply_to(&mut record.data);
+                record.life.own = false;
+            }
+            record.user = Some(user.clone());
+            record.life.idle = if record.life.own { record.life.idle } else { *idle };
+            record.life.end = absolute.map(|absolute| now.plus(absolute));
+        }
+    }
+    record.generation = record.generation.saturating_add(1);
+    record.rotated = Some(now);
+    matches!(intent, Intent::LogIn { .. })
+}
+
+/// A higher generation can only come from us: a failover lost the write that raised it.
+fn adopt(record: &mut Record, generation: u32, now: Timestamp) {
+    if generation > record.generation {
+        record.generation = generation;
+        record.rotated = Some(now);
+    }
+}
+
+fn sum(record: &mut Record, add: &Add) -> Result<i64, Outcome> {
+    let before = match record.data.get(&add.key) {
+        None => 0,
+        Some(text) => integer(text).ok_or(Outcome::NotANumber)?,
+    };
+    let value = before.checked_add(add.by).ok_or(Outcome::Overflow)?;
+    record.data.insert(add.key.clone(), value.to_string());
+    Ok(value)
+}
+
+/// An integer in its one canonical form: no sign but minus, no leading zeros, no fraction, no exponent.
+pub(crate) fn integer(text: &str) -> Option<i64> {
+    text.parse::<i64>().ok().filter(|value| value.to_string() == text)
+}
+
+fn remember(writes: &mut VecDeque<(WriteId, Timestamp, Option<i64>)>, write: (WriteId, Timestamp, Option<i64>), now: Timestamp) {
+    writes.push_back(write);
+    while writes.len() > RECOGNISED_MOST || writes.front().is_some_and(|(_, at, _)| now.since(*at) > RECOGNISED) {
+        writes.pop_front();
+    }
+}
+
+fn keep(live: Live, kept: Option<&Kept>, now: Timestamp) -> Option<Kept> {
+    Some(Kept { what: What::Live(Box::new(live)), deadline: kept.map_or(now, |kept| kept.deadline) })
+}
+
+fn tombstone(by: WriteId, now: Timestamp) -> Kept {
+    Kept { what: What::Tombstone(by), deadline: now.plus(GRACE) }
+}
+
+fn done(record: &Record, at: Timestamp, value: Option<i64>) -> Outcome {
+    Outcome::Done(Done { at, generation: record.generation, end: record.life.end, value })
+}

@@ -73,7 +73,11 @@ impl Attributes {
             return name_refused("must have at most 256 characters");
         }
         if !self.path.starts_with('/') || self.path.bytes().any(|byte| byte == b';' || !(b' '..=b'~').contains(&byte)) {
-            return Err(ConfigError::new("cookie_path", &self.path, "must begin with / and have no semicolon or control character"));
+            return Err(ConfigError::new(
+                "cookie_path",
+                &self.path,
+                "must begin with / and have no semicolon or control character",
+            ));
         }
         let always = self.secure == Secure::Always;
         // Browsers compare these prefixes without regard to case.
@@ -85,10 +89,18 @@ impl Attributes {
             return name_refused("browsers drop a __Host- cookie that has a domain or another path than /");
         }
         if self.same_site == SameSite::None && !always {
-            return Err(ConfigError::new("cookie_same_site", "none", "browsers drop such a cookie unless it is always secure"));
+            return Err(ConfigError::new(
+                "cookie_same_site",
+                "none",
+                "browsers drop such a cookie unless it is always secure",
+            ));
         }
         if self.partitioned && !always {
-            return Err(ConfigError::new("cookie_partitioned", true, "browsers drop such a cookie unless it is always secure"));
+            return Err(ConfigError::new(
+                "cookie_partitioned",
+                true,
+                "browsers drop such a cookie unless it is always secure",
+            ));
         }
         self.domain = self.domain.map(|domain| check_domain(&domain)).transpose()?;
         Ok(self)
@@ -201,7 +213,10 @@ mod tests {
         let set = text(attributes.set("v".into(), None, false));
         let removed = text(attributes.remove(false));
         assert_eq!(set, "sid=v; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Domain=example.org");
-        assert_eq!(removed, "sid=; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Domain=example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(
+            removed,
+            "sid=; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Domain=example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+        );
         let variants = attributes.remove_variants(false);
         assert_eq!(variants.len(), 1);
         assert!(!variants[0].to_str().expect("ASCII").contains("Domain"));
@@ -223,9 +238,17 @@ mod tests {
             (Attributes { name: "a=b".into(), ..base() }, "cookie_name"),
             (Attributes { name: "__Host-sid".into(), ..base() }, "cookie_name"),
             (Attributes { name: "__hOsT-sid".into(), secure: Secure::Never, ..base() }, "cookie_name"),
-            (Attributes { name: "__Host-sid".into(), secure: Secure::Always, path: "/a".into(), ..base() }, "cookie_name"),
             (
-                Attributes { name: "__Host-sid".into(), secure: Secure::Always, domain: Some("example.org".into()), ..base() },
+                Attributes { name: "__Host-sid".into(), secure: Secure::Always, path: "/a".into(), ..base() },
+                "cookie_name",
+            ),
+            (
+                Attributes {
+                    name: "__Host-sid".into(),
+                    secure: Secure::Always,
+                    domain: Some("example.org".into()),
+                    ..base()
+                },
                 "cookie_name",
             ),
             (Attributes { name: "__Secure-sid".into(), secure: Secure::Never, ..base() }, "cookie_name"),
@@ -238,7 +261,9 @@ mod tests {
             let shown = format!("{attributes:?}");
             assert_eq!(attributes.check().expect_err(&shown).setting(), setting, "{shown}");
         }
-        for domain in ["", "localhost", "127.0.0.1", "[::1]", "a.example:80", "exa mple.org", "-a.org", "a..org", "1.2.3"] {
+        for domain in
+            ["", "localhost", "127.0.0.1", "[::1]", "a.example:80", "exa mple.org", "-a.org", "a..org", "1.2.3"]
+        {
             let attributes = Attributes { domain: Some(domain.into()), ..base() };
             assert_eq!(attributes.check().expect_err(domain).setting(), "cookie_domain", "{domain}");
         }

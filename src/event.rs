@@ -20,7 +20,12 @@ pub(crate) fn store_up(after: Duration) {
 
 /// A write was not done because its session was ended, or logged in anew, meanwhile.
 pub(crate) fn write_refused(session: Option<Handle>, why: &str) {
-    tracing::debug!(event = "write_refused", session = session.map(tracing::field::display), why, "session write refused");
+    tracing::debug!(
+        event = "write_refused",
+        session = session.map(tracing::field::display),
+        why,
+        "session write refused"
+    );
 }
 
 /// This session's record cannot be read; it is left as it is.
@@ -40,7 +45,10 @@ pub(crate) fn duplicate_cookies(count: usize) {
 
 /// The application set a cookie of the session's name; it was dropped.
 pub(crate) fn foreign_set_cookie() {
-    tracing::warn!(event = "foreign_set_cookie", "the application's Set-Cookie with the session cookie's name was dropped");
+    tracing::warn!(
+        event = "foreign_set_cookie",
+        "the application's Set-Cookie with the session cookie's name was dropped"
+    );
 }
 
 fn source(cause: &Unavailable) -> String {

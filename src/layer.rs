@@ -195,7 +195,9 @@ impl<S: Store> SessionLayerBuilder<S> {
             idle_anonymous: self.idle_anonymous,
         };
         let limits = self.limits;
-        for (name, value) in [("key", limits.key), ("value", limits.value), ("fields", limits.fields), ("record", limits.record)] {
+        for (name, value) in
+            [("key", limits.key), ("value", limits.value), ("fields", limits.fields), ("record", limits.record)]
+        {
             if value == 0 {
                 return Err(ConfigError::new("limits", format_args!("{name} 0"), "must be above zero"));
             }

@@ -49,11 +49,7 @@ impl Lifetime {
     /// The life of a session that begins at `now`.
     pub(crate) fn begin(&self, now: Timestamp, user: bool, own: Option<Duration>) -> Life {
         let shared = if user { self.idle } else { self.idle_anonymous.unwrap_or(self.idle) };
-        Life {
-            idle: own.unwrap_or(shared),
-            own: own.is_some(),
-            end: self.absolute.map(|absolute| now.plus(absolute)),
-        }
+        Life { idle: own.unwrap_or(shared), own: own.is_some(), end: self.absolute.map(|absolute| now.plus(absolute)) }
     }
 
     /// Below which remaining life this session slides: the same share of its own idle limit as
@@ -62,7 +58,8 @@ impl Lifetime {
         if life.idle == self.idle {
             return self.refresh_within;
         }
-        let share = u128::from(millis(self.refresh_within)) * u128::from(millis(life.idle)) / u128::from(millis(self.idle));
+        let share =
+            u128::from(millis(self.refresh_within)) * u128::from(millis(life.idle)) / u128::from(millis(self.idle));
         Duration::from_millis(u64::try_from(share).unwrap_or(u64::MAX))
     }
 
@@ -105,7 +102,7 @@ fn in_range(setting: &'static str, value: Duration) -> Result<(), ConfigError> {
 }
 
 fn refuse(setting: &'static str, value: Duration, reason: &str) -> ConfigError {
-    ConfigError::new(setting, format_args!("{value:?}"), reason)
+    ConfigError::new(setting, format_args!("{}s", value.as_secs_f64()), reason)
 }
 
 #[cfg(test)]
@@ -159,10 +156,22 @@ mod tests {
     fn limits_that_cannot_work_are_refused_by_name() {
         let cases = [
             (Lifetime { idle: Duration::ZERO, ..lifetime() }, "idle = 0s: must be at least one second"),
-            (Lifetime { refresh_within: HOUR * 2, ..lifetime() }, "refresh_within = 7200s: must be above zero and at most idle"),
-            (Lifetime { refresh_within: Duration::ZERO, ..lifetime() }, "refresh_within = 0ns: must be above zero and at most idle"),
-            (Lifetime { idle_anonymous: Some(HOUR * 2), ..lifetime() }, "idle_anonymous = 7200s: must not be longer than idle"),
-            (Lifetime { absolute: Some(LONGEST * 2), ..lifetime() }, "absolute = 6307200000s: must be at most a hundred years"),
+            (
+                Lifetime { refresh_within: HOUR * 2, ..lifetime() },
+                "refresh_within = 7200s: must be above zero and at most idle",
+            ),
+            (
+                Lifetime { refresh_within: Duration::ZERO, ..lifetime() },
+                "refresh_within = 0s: must be above zero and at most idle",
+            ),
+            (
+                Lifetime { idle_anonymous: Some(HOUR * 2), ..lifetime() },
+                "idle_anonymous = 7200s: must not be longer than idle",
+            ),
+            (
+                Lifetime { absolute: Some(LONGEST * 2), ..lifetime() },
+                "absolute = 6307200000s: must be at most a hundred years",
+            ),
         ];
         for (limits, message) in cases {
             assert_eq!(limits.check().expect_err("refused").to_string(), message);

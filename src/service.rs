@@ -51,7 +51,11 @@ where
         let https = Origin::of(&request).https;
         let session = LazySession::new(self.shared.clone(), tokens, count > 1, https);
         request.extensions_mut().insert(session.clone());
-        ResponseFuture { step: Step::Handling { handler: self.inner.call(request) }, shared: self.shared.clone(), session }
+        ResponseFuture {
+            step: Step::Handling { handler: self.inner.call(request) },
+            shared: self.shared.clone(),
+            session,
+        }
     }
 }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 pub use crate::clock::Timestamp;
 pub use crate::delta::{Change, Delta};
 use crate::error::Unavailable;
-pub use crate::id::WriteId;
 use crate::id::Handle;
+pub use crate::id::WriteId;
 pub use crate::record::{FORMAT_VERSION, Life, Limits, Record, Size};
 
 pub(crate) use self::rules::integer;
@@ -42,7 +42,11 @@ pub trait Store: Send + Sync + 'static {
     /// * A record whose life is over is missing.
     /// * A miss is certain: a store that may have been asked at the wrong node looks twice, and errs when in doubt.
     /// * A read changes nothing.
-    fn load(&self, handles: &[Handle], budget: &Budget) -> impl Future<Output = Result<Vec<Loaded>, Unavailable>> + Send;
+    fn load(
+        &self,
+        handles: &[Handle],
+        budget: &Budget,
+    ) -> impl Future<Output = Result<Vec<Loaded>, Unavailable>> + Send;
 
     /// Carries out one write, whole or not at all, on the newest record.
     ///

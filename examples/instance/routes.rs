@@ -217,7 +217,11 @@ async fn stream(session: Session) -> Response {
             return None;
         }
         sleep(Duration::from_millis(10)).await;
-        let chunk = if number < 10 { format!("chunk {number}\n") } else { format!("chunk 10: {}\n", write_late(&session).await) };
+        let chunk = if number < 10 {
+            format!("chunk {number}\n")
+        } else {
+            format!("chunk 10: {}\n", write_late(&session).await)
+        };
         Some((Ok::<_, std::convert::Infallible>(chunk), (number + 1, session)))
     });
     axum::body::Body::from_stream(chunks).into_response()

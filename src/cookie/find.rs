@@ -1,5 +1,7 @@
 //! Finding our cookie among all that a request carries. On bytes: no foreign cookie, however broken, can hide it.
 
+use std::cmp::Reverse;
+
 use http::HeaderMap;
 use http::header::COOKIE;
 
@@ -21,7 +23,7 @@ pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> (Ve
             None => tokens.push(token),
         }
     }
-    tokens.sort_by(|a, b| (b.issued, b.generation).cmp(&(a.issued, a.generation)));
+    tokens.sort_by_key(|token| Reverse((token.issued, token.generation)));
     let count = tokens.len();
     tokens.truncate(LOADED_MOST);
     (tokens, count)
@@ -78,8 +80,8 @@ mod tests {
     fn the_newest_token_comes_first_and_no_more_than_three_are_looked_up() {
         let keys = KeyRing::from_keys(&[[1; 32]]).expect("a key");
         let sign = |id: u8, generation, issued| keys.sign("sid", &Id::from_bytes([id; 16]), generation, issued);
-        let cookies =
-            [sign(1, 1, 10), sign(2, 1, 30), sign(2, 2, 20), sign(3, 1, 40), sign(4, 1, 50), "x".repeat(76)].map(|v| format!("sid={v}"));
+        let cookies = [sign(1, 1, 10), sign(2, 1, 30), sign(2, 2, 20), sign(3, 1, 40), sign(4, 1, 50), "x".repeat(76)]
+            .map(|v| format!("sid={v}"));
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, cookies.join("; ").parse().expect("a header value"));
         let (tokens, count) = candidates(&headers, "sid", &keys);

@@ -48,8 +48,11 @@ fn vary_by_cookie(headers: &mut HeaderMap) {
 
 /// `no-store` where nothing was said; `private` in place of whatever lets shared caches store.
 fn keep_private(headers: &mut HeaderMap) {
-    let lines: Vec<String> =
-        headers.get_all(CACHE_CONTROL).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    let lines: Vec<String> = headers
+        .get_all(CACHE_CONTROL)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
     let directives: Vec<&str> = lines.iter().flat_map(|line| directives(line)).collect();
     if directives.is_empty() {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -134,6 +137,9 @@ mod tests {
     fn a_cookie_of_our_name_by_the_application_is_dropped_and_others_stay() {
         let given = [("set-cookie", "sid=theirs; Path=/"), ("set-cookie", "theme=dark"), ("set-cookie", "sid2=x")];
         let cookies: Vec<_> = dressed(&given, 1, true).into_iter().filter(|(name, _)| name == "set-cookie").collect();
-        assert_eq!(cookies, [pair("set-cookie", "theme=dark"), pair("set-cookie", "sid2=x"), pair("set-cookie", "sid=ours")]);
+        assert_eq!(
+            cookies,
+            [pair("set-cookie", "theme=dark"), pair("set-cookie", "sid2=x"), pair("set-cookie", "sid=ours")]
+        );
     }
 }

@@ -346,7 +346,11 @@ impl Visit {
 
     /// The request's budget; a call after its response (in a stream) has one of its own.
     pub(super) fn call_budget(&self) -> BudgetOfCall<'_> {
-        if self.held(|held| held.is_sent()) { BudgetOfCall::Own(Budget::default()) } else { BudgetOfCall::Request(&self.budget) }
+        if self.held(|held| held.is_sent()) {
+            BudgetOfCall::Own(Budget::default())
+        } else {
+            BudgetOfCall::Request(&self.budget)
+        }
     }
 }
 

@@ -48,7 +48,9 @@ impl Session {
         visit.held(Held::sent);
         match finished {
             Ok(()) => visit.settled(None),
-            Err(error) if error.kind() == ErrorKind::Unavailable => visit.settled(Some(StatusCode::SERVICE_UNAVAILABLE)),
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                visit.settled(Some(StatusCode::SERVICE_UNAVAILABLE))
+            }
             Err(error) => {
                 event::write_refused(self.id(), &error.to_string());
                 Settled { refused: Some(StatusCode::CONFLICT), cookies: Vec::new() }
@@ -72,7 +74,8 @@ impl Visit {
     /// The handler took long since the cookie became due: is it still the current one? When the store cannot say, it
     /// is sent: this request created the session or raised its generation, and nothing else will bring the cookie.
     async fn prove(&self) {
-        let Some((handle, generation)) = self.held(|held| held.live().map(|live| (live.id.handle(), live.record.generation)))
+        let Some((handle, generation)) =
+            self.held(|held| held.live().map(|live| (live.id.handle(), live.record.generation)))
         else {
             return;
         };
@@ -103,9 +106,9 @@ impl Visit {
 
     fn cookie(&self, standing: &Standing, due: Due) -> Option<HeaderValue> {
         let Standing::Live(live) = standing else { return None };
-        let (attributes, life) = (&self.layer().attributes, &live.record.life);
-        let value = self.layer().keys.sign(&attributes.name, &live.id, live.record.generation, due.at.as_token_secs());
-        let max_age = (attributes.persistent || life.own).then(|| life.max_age(due.at));
+        let (attributes, record) = (&self.layer().attributes, &live.record);
+        let value = self.layer().keys.sign(&attributes.name, &live.id, record.generation, due.at.as_token_secs());
+        let max_age = (attributes.persistent || record.life.own).then(|| record.life.max_age(due.at));
         attributes.set(value, max_age, self.https)
     }
 }

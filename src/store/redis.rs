@@ -142,13 +142,7 @@ impl Shared {
     }
 
     /// Sends a write once; a second time, with the script itself, to a server that does not know it.
-    async fn deliver(
-        &self,
-        live: &Live,
-        key: &str,
-        write: &Write,
-        delivery: Delivery,
-    ) -> Result<Delivered, Failure> {
+    async fn deliver(&self, live: &Live, key: &str, write: &Write, delivery: Delivery) -> Result<Delivered, Failure> {
         let script = self.scripts.of(&write.act);
         let send = async |known| {
             live.connection().send_packed_command(&script::command(script, known, key, write, delivery)).await
@@ -281,6 +275,9 @@ impl RedisStoreBuilder {
 
 impl fmt::Debug for RedisStoreBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStoreBuilder").field("prefix", &self.prefix).field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("RedisStoreBuilder")
+            .field("prefix", &self.prefix)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }

@@ -75,13 +75,13 @@ pub(super) enum Remedy {
 /// | `WRONGTYPE` | no | give up, for this session alone |
 /// | `NOSCRIPT` | no | load the script |
 pub(super) fn remedy(error: &RedisError) -> (Remedy, UnavailableKind) {
-    use {Remedy::*, UnavailableKind as Kind};
+    use Remedy::{GiveUp, LoadScript, Redial, Wait};
+    use UnavailableKind as Kind;
     if error.is_timeout() {
         return (Wait, Kind::TimedOut);
     }
     match error.kind() {
         ErrorKind::Io | ErrorKind::Parse => (Redial, Kind::Disconnected),
-        ErrorKind::AuthenticationFailed => (GiveUp, Kind::Denied),
         ErrorKind::Server(ServerErrorKind::NoScript) => (LoadScript, Kind::Busy),
         ErrorKind::Server(ServerErrorKind::ReadOnly) => (Redial, Kind::NotMaster),
         ErrorKind::Server(
@@ -90,7 +90,7 @@ pub(super) fn remedy(error: &RedisError) -> (Remedy, UnavailableKind) {
             | ServerErrorKind::ClusterDown
             | ServerErrorKind::TryAgain,
         ) => (Wait, Kind::Busy),
-        ErrorKind::Server(ServerErrorKind::NoPerm) => (GiveUp, Kind::Denied),
+        ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => (GiveUp, Kind::Denied),
         _ => by_code(code(error)),
     }
 }
@@ -138,7 +138,11 @@ mod tests {
             ("-NOPERM this user has no permissions\r\n", Remedy::GiveUp, UnavailableKind::Denied),
             ("-WRONGTYPE Operation against a key\r\n", Remedy::GiveUp, UnavailableKind::Corrupt),
             ("-NOSCRIPT No matching script.\r\n", Remedy::LoadScript, UnavailableKind::Busy),
-            ("-ERR Error running script (call to f_0): @user_script:9: -READONLY You can't write\r\n", Remedy::Redial, UnavailableKind::NotMaster),
+            (
+                "-ERR Error running script (call to f_0): @user_script:9: -READONLY You can't write\r\n",
+                Remedy::Redial,
+                UnavailableKind::NotMaster,
+            ),
         ];
         for (line, wanted, kind) in cases {
             assert_eq!(remedy(&server(line)), (wanted, kind), "{line}");

@@ -54,12 +54,11 @@ pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (
         Act::Bury if superseded => {
             let mut live = Live::clone(live);
             live.record.rotated = Some(now);
-            (done(&live.record, now, None), keep(live, kept, now))
+            (done(&live.record, now, None), Some(unchanged_deadline(live, kept, now)))
         }
         Act::Bury => (done(&live.record, now, None), None),
-        Act::Destroy if superseded => (Outcome::Superseded, None),
+        Act::Destroy | Act::Slide { .. } if superseded => (Outcome::Superseded, None),
         Act::Destroy => (done(&live.record, now, None), Some(tombstone(write.id, now))),
-        Act::Slide { .. } if superseded => (Outcome::Superseded, None),
         Act::Slide { within } => slide(live, kept, write.generation, *within, now),
         Act::Apply(apply) => match change(live, write, apply, superseded, now) {
             Ok((live, outcome, span)) => {
@@ -106,14 +105,20 @@ fn born(create: &Create, write: &Write, now: Timestamp) -> Live {
     Live { record, writes: [(write.id, now, None)].into() }
 }
 
-fn slide(live: &Live, kept: Option<&Kept>, generation: u32, within: Duration, now: Timestamp) -> (Outcome, Option<Kept>) {
+fn slide(
+    live: &Live,
+    kept: Option<&Kept>,
+    generation: u32,
+    within: Duration,
+    now: Timestamp,
+) -> (Outcome, Option<Kept>) {
     let mut live = live.clone();
     adopt(&mut live.record, generation, now);
     let left = kept.map_or(Duration::ZERO, |kept| kept.deadline.since(now));
     let span = live.record.life.span(now);
     let outcome = done(&live.record, now, None);
-    let life = if left < within && span > left { span } else { left };
-    (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline: now.plus(life) }))
+    let from_now = if left < within && span > left { span } else { left };
+    (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline: now.plus(from_now) }))
 }
 
 /// The changed record, the outcome, and its new life where that changes.
@@ -203,15 +208,19 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|value| value.to_string() == text)
 }
 
-fn remember(writes: &mut VecDeque<(WriteId, Timestamp, Option<i64>)>, write: (WriteId, Timestamp, Option<i64>), now: Timestamp) {
+fn remember(
+    writes: &mut VecDeque<(WriteId, Timestamp, Option<i64>)>,
+    write: (WriteId, Timestamp, Option<i64>),
+    now: Timestamp,
+) {
     writes.push_back(write);
     while writes.len() > RECOGNISED_MOST || writes.front().is_some_and(|(_, at, _)| now.since(*at) > RECOGNISED) {
         writes.pop_front();
     }
 }
 
-fn keep(live: Live, kept: Option<&Kept>, now: Timestamp) -> Option<Kept> {
-    Some(Kept { what: What::Live(Box::new(live)), deadline: kept.map_or(now, |kept| kept.deadline) })
+fn unchanged_deadline(live: Live, kept: Option<&Kept>, now: Timestamp) -> Kept {
+    Kept { what: What::Live(Box::new(live)), deadline: kept.map_or(now, |kept| kept.deadline) }
 }
 
 fn tombstone(by: WriteId, now: Timestamp) -> Kept {

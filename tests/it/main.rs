@@ -1,2 +1,18 @@
-//! tests
+//! Every promise, each as a named test, against real servers. A test's name is the sentence that it proves.
 
+#[path = "../harness/lib.rs"]
+mod harness;
+
+mod clocks;
+mod commands;
+mod concurrency;
+mod contract;
+mod cookies;
+mod faults;
+mod lifecycle;
+mod nginx;
+mod plain_services;
+mod protocol;
+mod secrets;
+mod settings;
+mod spy;

@@ -97,7 +97,9 @@ pub(super) async fn tcp(host: String, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(5)).with_interval(Duration::from_secs(1)))?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(Duration::from_secs(5)).with_interval(Duration::from_secs(1)),
+    )?;
     // Keepalive does nothing while data are in flight; this ends a connection whose peer went away without a word.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.set_tcp_user_timeout(Some(Duration::from_secs(2)))?;

@@ -174,7 +174,7 @@ async fn resolve(route: Route, publish: watch::Sender<State>, mut inbox: mpsc::R
         let (connection, driver) = dial_until_up(&route, &publish, since, was_up).await;
         let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
         let live = Arc::new(Live { generation, connection, timeouts: AtomicU32::new(0) });
-        event::store_up(since.elapsed().into());
+        event::store_up(since.elapsed());
         publish.send_replace(State::Up(live.clone()));
         was_up = true;
         cause = until_broken(&route, &live, driver, &mut inbox).await;

@@ -1,0 +1,46 @@
+//! Private servers for tests, the demo and the benches: Redis, nginx, instances, a faulty wire.
+//!
+//! Whatever is started here listens on loopback only, answers when its `start` returns, and is gone with
+//! its directory when its value is dropped: also when a test panics, and also when the process is killed.
+//!
+//! ```ignore
+//! let redis = RedisServer::start().await;
+//! let key = session_key();
+//! let env = [("STORE", redis.url()), ("SESSION_KEYS", key)];
+//! let a = Instance::start(&env).await;
+//! let b = Instance::start(&env).await;
+//! let nginx = Nginx::start(&[a.port(), b.port()]).await;
+//! let browser = Browser::new(nginx.url());
+//! assert_eq!(browser.get("/count").send().await.json()["count"], 1);
+//! ```
+//!
+//! `start` panics with the reason, which is what a test wants; `try_start` returns it, for the demo.
+
+#![allow(dead_code, unused_imports, reason = "each of tests, demo and benches uses another part")]
+
+mod browser;
+mod dir;
+mod error;
+mod http;
+mod instance;
+mod monitor;
+mod nginx;
+mod nginx_conf;
+mod port;
+mod process;
+mod redis;
+mod tcp_proxy;
+mod watchdog;
+
+pub(crate) use browser::Browser;
+pub(crate) use dir::TempDir;
+pub(crate) use error::{Error, Result};
+pub(crate) use http::{Answer, Client, Request};
+pub(crate) use instance::{Instance, session_key};
+pub(crate) use monitor::Monitor;
+pub(crate) use nginx::Nginx;
+pub(crate) use nginx_conf::{Certificate, Settings as NginxSettings};
+pub(crate) use port::free_port;
+pub(crate) use process::{Process, Signal, find_program};
+pub(crate) use redis::RedisServer;
+pub(crate) use tcp_proxy::{Mode, TcpProxy};

@@ -1,0 +1,216 @@
+//! A private Redis server.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::dir::TempDir;
+use super::error::{Error, Result, or_panic};
+use super::monitor::Monitor;
+use super::port::on_free_port;
+use super::process::{Process, Signal, find_program};
+
+/// Listens on a loopback port and on a unix socket in its directory.
+///
+/// The harness itself talks to the socket, whatever stands between the port and the instances.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    port: u16,
+    args: Vec<String>,
+    counts: AtomicU64,
+    // The process before its directory: fields are dropped in this order.
+    process: Process,
+    dir: TempDir,
+}
+
+impl RedisServer {
+    /// Keeps nothing: after a restart it is empty.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Every acknowledged write is on the disk, so it survives `kill` and `restart`.
+    pub(crate) async fn start_durable() -> Self {
+        Self::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await
+    }
+
+    /// With more of redis-server's options, such as `&["--maxmemory", "5mb"]`.
+    pub(crate) async fn start_with(args: &[&str]) -> Self {
+        or_panic(Self::try_start_with(args).await)
+    }
+
+    /// Speaks TLS only, on its port.
+    pub(crate) async fn start_tls(certificate: &str, key: &str) -> Self {
+        let args = ["--tls-cert-file", certificate, "--tls-key-file", key];
+        Self::start_with(&[&args[..], &["--tls-auth-clients", "no"]].concat()).await
+    }
+
+    pub(crate) async fn try_start() -> Result<Self> {
+        Self::try_start_with(&[]).await
+    }
+
+    pub(crate) async fn try_start_with(args: &[&str]) -> Result<Self> {
+        on_free_port(|port| async move {
+            let dir = TempDir::new("redis")?;
+            let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+            let process = launch(port, &dir, &args).await?;
+            Ok(Self { port, args, counts: AtomicU64::new(0), process, dir })
+        })
+        .await
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `redis://…`, or `rediss://…` for a server of [`start_tls`](Self::start_tls).
+    pub(crate) fn url(&self) -> String {
+        let scheme = if speaks_tls(&self.args) { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// `unix:///…`
+    pub(crate) fn unix_url(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("redis.sock")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.process.log()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// SIGTERM: Redis ends in good order.
+    pub(crate) async fn stop(&self) {
+        self.process.terminate(Duration::from_secs(5)).await;
+    }
+
+    /// Starts again on the same port, with the same options and directory; stops first when it still runs.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.process = or_panic(launch(self.port, &self.dir, &self.args).await);
+    }
+
+    /// SIGSTOP: connections stay open, nothing answers.
+    pub(crate) fn freeze(&self) {
+        self.process.signal(Signal::Stop);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&self) {
+        self.process.signal(Signal::Cont);
+    }
+
+    /// What redis-cli prints for a command, a line an element. Options of redis-cli may stand first.
+    pub(crate) async fn cli(&self, args: &[&str]) -> String {
+        or_panic(self.try_cli(args).await)
+    }
+
+    async fn try_cli(&self, args: &[&str]) -> Result<String> {
+        let mut command = tokio::process::Command::new(find_program("redis-cli")?);
+        command.arg("-s").arg(self.socket()).args(args);
+        command.kill_on_drop(true).stdin(Stdio::null());
+        if let Some(password) = self.password() {
+            command.env("REDISCLI_AUTH", password);
+        }
+        let limit = Duration::from_secs(10);
+        let output = timeout(limit, command.output())
+            .await
+            .map_err(|_| Error::silent("redis-cli", limit, self.log()))?
+            .map_err(|error| Error::io("redis-cli", &error))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(Error::ended("redis-cli", output.status, vec![said]));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.trim_end_matches('\n').to_owned())
+    }
+
+    /// The hash at `key` by field, for records.
+    pub(crate) async fn hash(&self, key: &str) -> HashMap<String, String> {
+        let text = self.cli(&["HGETALL", key]).await;
+        let mut lines = text.lines().map(str::to_owned);
+        std::iter::from_fn(|| Some((lines.next()?, lines.next()?))).collect()
+    }
+
+    /// Every command the server runs from now on, until it is stopped.
+    pub(crate) async fn monitor(&self) -> Monitor {
+        or_panic(Monitor::start(self.socket(), self.password()).await)
+    }
+
+    /// Commands run so far, also those inside scripts and those of `cli`; not those of this method.
+    pub(crate) async fn command_count(&self) -> u64 {
+        let stats = self.cli(&["INFO", "stats"]).await;
+        let count = stats
+            .lines()
+            .find_map(|line| line.strip_prefix("total_commands_processed:"))
+            .and_then(|count| count.trim().parse::<u64>().ok());
+        let Some(count) = count else {
+            panic!("no count of commands in {stats}");
+        };
+        let own = if self.password().is_some() { 2 } else { 1 };
+        let earlier = self.counts.fetch_add(own, Ordering::Relaxed);
+        // The server counts a command when it has run: AUTH is in this answer, INFO itself is not.
+        count - earlier - (own - 1)
+    }
+
+    fn password(&self) -> Option<&str> {
+        let name = self.args.iter().position(|arg| arg == "--requirepass")?;
+        self.args.get(name + 1).map(String::as_str)
+    }
+}
+
+async fn launch(port: u16, dir: &TempDir, args: &[String]) -> Result<Process> {
+    let port = port.to_string();
+    let (plain, tls) = if speaks_tls(args) { ("0", port.as_str()) } else { (port.as_str(), "0") };
+    let socket = dir.path().join("redis.sock");
+    let mut command = Command::new(find_program("redis-server")?);
+    command
+        .current_dir(dir.path())
+        .args(["--bind", "127.0.0.1", "--port", plain, "--save", ""])
+        .arg("--dir")
+        .arg(dir.path())
+        .arg("--unixsocket")
+        .arg(&socket)
+        .stdout(Stdio::piped());
+    if tls != "0" {
+        command.args(["--tls-port", tls]);
+    }
+    let process = Process::spawn("redis-server", command.args(args))?;
+    let answers = || async { ping(socket.clone()).await.is_some_and(|answer| !answer.starts_with("-LOADING")) };
+    process.ready(Duration::from_secs(20), answers).await?;
+    Ok(process)
+}
+
+fn speaks_tls(args: &[String]) -> bool {
+    args.iter().any(|arg| arg == "--tls-cert-file")
+}
+
+/// Any answer will do, also that a password is wanted.
+async fn ping(socket: PathBuf) -> Option<String> {
+    let answer = async {
+        let mut stream = UnixStream::connect(socket).await.ok()?;
+        stream.write_all(b"PING\r\n").await.ok()?;
+        let mut answer = [0; 256];
+        let length = stream.read(&mut answer).await.ok().filter(|length| *length > 0)?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    };
+    timeout(Duration::from_millis(500), answer).await.ok()?
+}

@@ -1,9 +1,9 @@
 //! A private nginx with the bundled configuration.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 use std::time::Duration;
+use std::{fs, io};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -140,14 +140,14 @@ fn worker_user(dir: &TempDir) -> &'static str {
 
 /// Asked something that nginx refuses by itself, so that no instance ever sees it.
 async fn answers(dir: &TempDir, port: u16) -> bool {
-    let exchange = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-        stream.write_all(b"no request\r\n\r\n").await.ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.ok()?;
-        Some(!answer.is_empty())
-    };
     // Its id is written when all ports are bound: the answer is not somebody else's.
-    let is_bound = dir.path().join("nginx.pid").exists();
-    is_bound && timeout(Duration::from_secs(1), exchange).await.ok().flatten() == Some(true)
+    dir.path().join("nginx.pid").exists() && refusal(port).await.is_ok_and(|answer| !answer.is_empty())
+}
+
+async fn refusal(port: u16) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"no request\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer)
 }

@@ -9,6 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use tokio::time::timeout;
+
 use super::error::{Error, Result};
 use super::watchdog::{self, Ward};
 
@@ -18,10 +20,10 @@ use super::watchdog::{self, Ward};
 #[derive(Debug)]
 pub(crate) struct Process {
     program: String,
-    /// Also the id of its group.
+    /// The id of the process we started, and of its group.
+    group: u32,
+    /// Who gets the signals: the same, but for a wrapper.
     pid: u32,
-    /// Who gets the signals.
-    receiver: u32,
     child: Mutex<Child>,
     log: Arc<Mutex<Vec<String>>>,
     readers: Vec<JoinHandle<()>>,
@@ -52,8 +54,8 @@ impl Process {
         readers.extend(child.stderr.take().map(|pipe| collect(pipe, &log)));
         Ok(Self {
             program: program.to_owned(),
+            group: child.id(),
             pid: child.id(),
-            receiver: child.id(),
             child: Mutex::new(child),
             log,
             readers,
@@ -61,14 +63,14 @@ impl Process {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.receiver
+        self.pid
     }
 
     /// Sends signals to the program that this one runs as its child: a wrapper such as faketime would end by
     /// them, and leave its child behind.
     pub(crate) fn signal_innermost(&mut self) {
-        while let Some(child) = first_child(self.receiver) {
-            self.receiver = child;
+        while let Some(child) = first_child(self.pid) {
+            self.pid = child;
         }
     }
 
@@ -99,7 +101,7 @@ impl Process {
     {
         let started = Instant::now();
         loop {
-            let answered = answers().await;
+            let answered = timeout(Duration::from_secs(1), answers()).await.unwrap_or(false);
             // Looked at second: an answer may be somebody else's who took the port before us.
             if let Some(status) = self.status() {
                 self.read_out();
@@ -118,7 +120,7 @@ impl Process {
     /// `None` while it runs.
     pub(crate) fn status(&self) -> Option<ExitStatus> {
         let status = lock(&self.child).try_wait().ok().flatten()?;
-        watchdog::release(&Ward::Group(self.pid));
+        watchdog::release(&Ward::Group(self.group));
         Some(status)
     }
 
@@ -144,7 +146,7 @@ impl Process {
     pub(crate) fn kill(&self) -> ExitStatus {
         self.signal(Signal::Kill);
         let status = lock(&self.child).wait();
-        watchdog::release(&Ward::Group(self.pid));
+        watchdog::release(&Ward::Group(self.group));
         self.read_out();
         match status {
             Ok(status) => status,
@@ -167,8 +169,8 @@ impl Process {
         };
         let target = match signal {
             // The group: nginx's workers would outlive their master.
-            Signal::Kill => format!("-{}", self.pid),
-            _ => self.receiver.to_string(),
+            Signal::Kill => format!("-{}", self.group),
+            _ => self.pid.to_string(),
         };
         if !send(name, &target) && signal == Signal::Kill {
             // Without a shell at least the process itself must go.
@@ -200,7 +202,7 @@ impl Drop for Process {
             self.kill();
         } else if was_running {
             // What it has started and left behind.
-            send("KILL", &format!("-{}", self.pid));
+            send("KILL", &format!("-{}", self.group));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A private Redis server.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -106,6 +106,7 @@ impl RedisServer {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.process = or_panic(launch(self.port, &self.dir, &self.args).await);
+        self.counts = AtomicU64::new(0);
     }
 
     /// SIGSTOP: connections stay open, nothing answers.
@@ -168,7 +169,7 @@ impl RedisServer {
         let own = if self.password().is_some() { 2 } else { 1 };
         let earlier = self.counts.fetch_add(own, Ordering::Relaxed);
         // The server counts a command when it has run: AUTH is in this answer, INFO itself is not.
-        count - earlier - (own - 1)
+        count.saturating_sub(earlier + own - 1)
     }
 
     fn password(&self) -> Option<&str> {
@@ -179,22 +180,21 @@ impl RedisServer {
 
 async fn launch(port: u16, dir: &TempDir, args: &[String]) -> Result<Process> {
     let port = port.to_string();
-    let (plain, tls) = if speaks_tls(args) { ("0", port.as_str()) } else { (port.as_str(), "0") };
+    let listen: &[&str] = if speaks_tls(args) { &["--port", "0", "--tls-port", &port] } else { &["--port", &port] };
     let socket = dir.path().join("redis.sock");
     let mut command = Command::new(find_program("redis-server")?);
     command
         .current_dir(dir.path())
-        .args(["--bind", "127.0.0.1", "--port", plain, "--save", ""])
+        .args(["--bind", "127.0.0.1", "--save", ""])
+        .args(listen)
         .arg("--dir")
         .arg(dir.path())
         .arg("--unixsocket")
         .arg(&socket)
+        .args(args)
         .stdout(Stdio::piped());
-    if tls != "0" {
-        command.args(["--tls-port", tls]);
-    }
-    let process = Process::spawn("redis-server", command.args(args))?;
-    let answers = || async { ping(socket.clone()).await.is_some_and(|answer| !answer.starts_with("-LOADING")) };
+    let process = Process::spawn("redis-server", &mut command)?;
+    let answers = || async { ping(&socket).await.is_some_and(|answer| !answer.starts_with("-LOADING")) };
     process.ready(Duration::from_secs(20), answers).await?;
     Ok(process)
 }
@@ -204,13 +204,10 @@ fn speaks_tls(args: &[String]) -> bool {
 }
 
 /// Any answer will do, also that a password is wanted.
-async fn ping(socket: PathBuf) -> Option<String> {
-    let answer = async {
-        let mut stream = UnixStream::connect(socket).await.ok()?;
-        stream.write_all(b"PING\r\n").await.ok()?;
-        let mut answer = [0; 256];
-        let length = stream.read(&mut answer).await.ok().filter(|length| *length > 0)?;
-        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
-    };
-    timeout(Duration::from_millis(500), answer).await.ok()?
+async fn ping(socket: &Path) -> Option<String> {
+    let mut stream = UnixStream::connect(socket).await.ok()?;
+    stream.write_all(b"PING\r\n").await.ok()?;
+    let mut answer = [0; 256];
+    let length = stream.read(&mut answer).await.ok().filter(|length| *length > 0)?;
+    Some(String::from_utf8_lossy(&answer[..length]).into_owned())
 }

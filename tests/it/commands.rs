@@ -1,1 +1,123 @@
-//! commands
+//! What the server sees is what DESIGN.md says, and nothing newer than Redis 6.2.
+
+use std::collections::BTreeSet;
+
+use crate::harness::{Browser, Instance, Monitor, RedisServer, session_key};
+
+const DESIGN: &str = include_str!("../../DESIGN.md");
+
+/// Commands of Redis 6.2 that the crate may use; Valkey has them all.
+const ALLOWED: [&str; 23] = [
+    "AUTH", "CLIENT", "DEL", "EVAL", "EVALSHA", "EXISTS", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS", "HMGET", "HSET",
+    "HSTRLEN", "INFO", "PEXPIRE", "PING", "PTTL", "ROLE", "SCRIPT", "SELECT", "TIME", "UNLINK",
+];
+
+/// The commands of a row of DESIGN.md's table.
+fn row(act: &str) -> Vec<String> {
+    let line = DESIGN.lines().find(|line| line.starts_with(&format!("| {act} |")));
+    let line = line.unwrap_or_else(|| panic!("DESIGN.md has no row for {act}"));
+    let commands = line.split('`').skip(1).step_by(2).map(str::to_owned);
+    commands.collect()
+}
+
+/// The command names of MONITOR's lines.
+fn names(lines: &[String]) -> Vec<String> {
+    let name = |line: &String| line.split('"').nth(1).map(str::to_uppercase);
+    lines.iter().filter_map(name).filter(|name| name != "MONITOR" && name != "SHUTDOWN").collect()
+}
+
+async fn seen(monitor: Monitor) -> Vec<String> {
+    // A slide runs beside the handler.
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    monitor.stop().await
+}
+
+#[tokio::test]
+async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
+    let redis = RedisServer::start().await;
+    let idle = [("SESSION_IDLE", "3"), ("SESSION_REFRESH_WITHIN", "2")];
+    let env = [("STORE", redis.url()), ("SESSION_KEYS", session_key())];
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).chain(idle).collect();
+    let instance = Instance::start(&env).await;
+    let browser = Browser::new(instance.url());
+    let acts = [
+        ("first write", "POST /set?k=a&v=1"),
+        ("read", "GET /me"),
+        ("write", "POST /set?k=a&v=2"),
+        ("addition", "GET /count"),
+        ("update", "POST /append?k=l&v=1"),
+        ("removal", "POST /unset?k=a"),
+        ("slide", "GET /me"),
+        ("log-in", "POST /login?user=alice"),
+        ("log-out", "POST /logout"),
+    ];
+    let mut cookies = BTreeSet::new();
+    let mut all = Vec::new();
+    for (act, request) in acts {
+        if act == "addition" {
+            // The addition is to an absent key, the commands are the same for one that is there.
+            browser.get("/healthz").send().await;
+        }
+        if act == "slide" {
+            tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+        }
+        let monitor = redis.monitor().await;
+        let (method, path) = request.split_once(' ').expect("two words");
+        let request = if method == "GET" { browser.get(path) } else { browser.post(path) };
+        let answer = request.send().await;
+        assert!(answer.status < 300, "{act}: {}", answer.status);
+        cookies.extend(browser.cookie());
+        let lines = seen(monitor).await;
+        assert_eq!(names(&lines), row(act), "{act}: {lines:#?}");
+        all.extend(lines);
+    }
+    assert_eq!(cookies.len(), 2, "one for the creation, one for the log-in");
+    for cookie in cookies {
+        let id = &cookie.split_once('=').expect("a pair").1[..23];
+        assert!(!all.iter().any(|line| line.contains(id) || line.contains(&cookie)), "an id in MONITOR");
+    }
+}
+
+#[tokio::test]
+async fn a_miss_is_looked_at_twice_with_role_and_a_forgery_not_once() {
+    let redis = RedisServer::start().await;
+    let instance = Instance::start(&[("STORE", redis.url()), ("SESSION_KEYS", session_key())]).await;
+    let browser = Browser::new(instance.url());
+    browser.get("/count").send().await;
+    redis.cli(&["FLUSHALL"]).await;
+    let monitor = redis.monitor().await;
+    browser.get("/me").send().await;
+    assert_eq!(names(&seen(monitor).await), row("miss"));
+    let monitor = redis.monitor().await;
+    let forged = Browser::new(instance.url());
+    forged.set_cookie("sid", &"A".repeat(76));
+    forged.get("/me").send().await;
+    browser.get("/static").send().await;
+    assert_eq!(names(&seen(monitor).await), [""; 0]);
+}
+
+#[test]
+fn scripts_and_code_use_no_command_newer_than_redis_6_2() {
+    let sources = [
+        include_str!("../../src/store/redis/common.lua"),
+        include_str!("../../src/store/redis/create.lua"),
+        include_str!("../../src/store/redis/apply.lua"),
+        include_str!("../../src/store/redis/slide.lua"),
+        include_str!("../../src/store/redis/destroy.lua"),
+        include_str!("../../src/store/redis/bury.lua"),
+        include_str!("../../src/store/redis/link.rs"),
+        include_str!("../../src/store/redis/script.rs"),
+        include_str!("../../src/store/redis.rs"),
+    ];
+    let calls = ["redis.call('", "redis.pcall('", "cmd(\"", "cmd(if known { \""];
+    let mut used = BTreeSet::new();
+    for source in sources {
+        for call in calls {
+            let quote = if call.ends_with('\'') { '\'' } else { '"' };
+            used.extend(source.split(call).skip(1).filter_map(|rest| rest.split(quote).next()).map(str::to_owned));
+        }
+    }
+    assert!(used.len() >= 15, "the search finds them: {used:?}");
+    let new: Vec<_> = used.iter().filter(|name| !ALLOWED.contains(&name.as_str())).collect();
+    assert!(new.is_empty(), "{new:?}");
+}

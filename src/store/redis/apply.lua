@@ -91,7 +91,7 @@ local sum_before = 0
 if add_field ~= '' then
   sum_before = redis.call('HSTRLEN', key, add_field)
   if sum_before == 0 then
-    resize(add_field, #add_by)
+    fields, bytes = fields + 1, bytes + (#add_field - 1) + #add_by
   end
 end
 if (fields > most_fields and fields > fields_before) or (bytes > most_bytes and bytes > bytes_before) then
@@ -124,18 +124,13 @@ if clear then
     end
   end
 end
-for from = 1, #removals, 1000 do
-  redis.call('HDEL', key, unpack(removals, from, math.min(from + 999, #removals)))
-end
-for from = 1, #sets, 1000 do
-  redis.call('HSET', key, unpack(sets, from, math.min(from + 999, #sets)))
-end
-
-local head = {'n', integer(fields) .. ' ' .. integer(bytes), 'w', remember(old.writes, id, sum)}
+remove_fields(removals)
 local function put(field, value)
-  head[#head + 1] = field
-  head[#head + 1] = value
+  sets[#sets + 1] = field
+  sets[#sets + 1] = value
 end
+put('n', integer(fields) .. ' ' .. integer(bytes))
+put('w', remember(old.writes, id, sum))
 local current, ending, relive = math.max(generation, old.generation), old.ending, false
 local raised = intent ~= '' and not again
 if raised then
@@ -163,11 +158,11 @@ if relive then
   put('i', integer(own_idle))
   if ending > 0 then
     put('e', integer(ending))
-  else
+  elseif old.ending > 0 then
     redis.call('HDEL', key, 'e')
   end
 end
-redis.call('HSET', key, unpack(head))
+set_fields(sets)
 if relive then
   redis.call('PEXPIRE', key, integer(span(own_idle, ending)))
 end

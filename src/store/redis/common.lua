@@ -94,6 +94,19 @@ local function forgotten(writes, sent)
   return sent < now - RECOGNISED or (oldest and sent <= oldest)
 end
 
+-- Many fields in a few commands: Lua cannot pass more than some thousand arguments at once.
+local MOST = 1000
+local function set_fields(pairs_in_turn)
+  for from = 1, #pairs_in_turn, MOST do
+    redis.call('HSET', key, unpack(pairs_in_turn, from, math.min(from + MOST - 1, #pairs_in_turn)))
+  end
+end
+local function remove_fields(fields)
+  for from = 1, #fields, MOST do
+    redis.call('HDEL', key, unpack(fields, from, math.min(from + MOST - 1, #fields)))
+  end
+end
+
 -- Ends the record; what stands in its place says so for a while. DEL first: it is allowed when memory is full.
 local function bury(id)
   redis.call('DEL', key)

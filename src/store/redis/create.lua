@@ -13,20 +13,21 @@ if instead ~= 'missing' then
 end
 
 local ending = absolute > 0 and now + absolute or 0
-local head = {'v', VERSION, 'g', generation, 'b', integer(now), 'i', integer(idle), 'n', fields .. ' ' .. bytes}
+local sets = {'v', VERSION, 'g', generation, 'b', integer(now), 'i', integer(idle), 'n', fields .. ' ' .. bytes}
 local function put(field, value)
-  head[#head + 1] = field
-  head[#head + 1] = value
+  sets[#sets + 1] = field
+  sets[#sets + 1] = value
 end
 put('w', remember(nil, id, ''))
 if own == '1' then put('o', '1') end
 if ending > 0 then put('e', integer(ending)) end
 if has_user == '1' then put('u', user) end
 
--- HSET before PEXPIRE: when memory is full the first is refused, and nothing is written.
-redis.call('HSET', key, unpack(head))
-for from = position + 1, #ARGV, 1000 do
-  redis.call('HSET', key, unpack(ARGV, from, math.min(from + 999, #ARGV)))
+for from = position + 1, #ARGV do
+  sets[#sets + 1] = ARGV[from]
 end
+
+-- HSET before PEXPIRE: when memory is full the first is refused, and nothing is written.
+set_fields(sets)
 redis.call('PEXPIRE', key, integer(span(idle, ending)))
 return {'done', now, tonumber(generation), ending}

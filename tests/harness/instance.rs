@@ -135,7 +135,7 @@ async fn run(wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
 }
 
 fn spawn(wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
-    let binary = binary()?;
+    let binary = binary("instance")?;
     let mut command = match wrapper {
         [] => Command::new(binary),
         [program, args @ ..] => {
@@ -154,14 +154,14 @@ fn spawn(wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
 }
 
 /// Tests and benches run in `target/<profile>/deps`, examples in `target/<profile>/examples`.
-fn binary() -> Result<PathBuf> {
+pub(crate) fn binary(name: &str) -> Result<PathBuf> {
     let own = env::current_exe().map_err(|error| Error::io("own path", &error))?;
     let examples =
-        own.ancestors().skip(1).map(|dir| dir.join("examples").join("instance")).take(2).find(|file| file.is_file());
+        own.ancestors().skip(1).map(|dir| dir.join("examples").join(name)).take(2).find(|file| file.is_file());
     examples.ok_or_else(|| {
         let release = own.components().any(|part| part.as_os_str() == "release");
         let profile = if release { " --release" } else { "" };
-        Error::new(format!("the example instance is not built: cargo build{profile} --example instance"))
+        Error::new(format!("the example {name} is not built: cargo build{profile} --example {name}"))
     })
 }
 

@@ -36,7 +36,7 @@ pub(crate) use browser::Browser;
 pub(crate) use dir::TempDir;
 pub(crate) use error::{Error, Result};
 pub(crate) use http::{Answer, Client, Request};
-pub(crate) use instance::{Instance, session_key};
+pub(crate) use instance::{Instance, binary, session_key};
 pub(crate) use monitor::Monitor;
 pub(crate) use nginx::Nginx;
 pub(crate) use nginx_conf::{Certificate, Settings as NginxSettings};

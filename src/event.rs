@@ -1,7 +1,5 @@
 //! What an operator is told, one function for each thing. No event carries an id, a key, a cookie or a value.
 
-use std::time::Duration;
-
 use crate::error::Unavailable;
 use crate::id::Handle;
 
@@ -13,7 +11,7 @@ pub(crate) fn store_down(cause: &Unavailable) {
 
 /// The store can be reached, after so long.
 #[cfg(feature = "redis")]
-pub(crate) fn store_up(after: Duration) {
+pub(crate) fn store_up(after: std::time::Duration) {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(event = "store_up", after_ms, "session store: connected");
 }

@@ -1,5 +1,127 @@
-//! Any instance, same session.
-#![doc = "temporary"]
+//! Any instance, same session: a [tower] layer for distributed HTTP sessions behind a load balancer, with no sticky
+//! routing, no random log-outs and no lost updates.
+//!
+//! A signed cookie names the session; its record lives in Redis or Valkey, so that every instance of the application
+//! has the same one. Use it with axum, or with any tower or hyper service.
+//!
+//! # Start
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use stickless::{Error, KeyRing, Session, SessionLayer, store::MemoryStore};
+//!
+//! async fn count(session: Session) -> Result<String, Error> {
+//!     let visits = session.incr("visits", 1).await?;
+//!     Ok(format!("You have been here {visits} times.\n"))
+//! }
+//!
+//! # fn main() -> Result<(), stickless::ConfigError> {
+//! let layer = SessionLayer::new(MemoryStore::new(), KeyRing::random()?)?;
+//! let app: Router = Router::new().route("/", get(count)).layer(layer);
+//! # Ok(()) }
+//! ```
+//!
+//! On several instances, put a [`RedisStore`](store::RedisStore) in place of the memory store, and the same
+//! [`KeyRing`] everywhere:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use stickless::{KeyRing, Secure, SessionLayer, store::RedisStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = RedisStore::connect("redis://:password@10.0.0.7:6379/0")?;
+//! let layer = SessionLayer::builder(store, KeyRing::parse(&std::env::var("SESSION_KEYS")?)?)
+//!     .idle(Duration::from_secs(30 * 60))
+//!     .absolute(Duration::from_secs(12 * 60 * 60))
+//!     .cookie_name("__Host-sid")
+//!     .cookie_secure(Secure::Always)
+//!     .build()?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Lazy loading, staged writes
+//!
+//! The layer verifies the cookie and puts a [`LazySession`] into the request. The record is read when a handler asks
+//! for its [`Session`], once: one round trip, and none for a handler that does not ask, for a missing cookie or for a
+//! forged one. Extractors for axum:
+//!
+//! | extractor | no session | the store does not answer |
+//! |---|---|---|
+//! | [`Session`] | a new one, stored when something is set | 503 |
+//! | `Option<Session>` | `None` | 503 |
+//! | `Result<Session, Unavailable>` | a new one, stored when something is set | `Err`: go on without |
+//! | [`LazySession`] | nothing is read before [`load`](LazySession::load) | |
+//!
+//! [`set`](Session::set), [`remove`](Session::remove), [`take`](Session::take) and [`clear`](Session::clear) are staged
+//! and applied as one write when the handler has answered. What travels is the change, not the record: requests that
+//! change different keys both win, on any instance. [`incr`](Session::incr) and [`update`](Session::update) are exact,
+//! and applied at once. [`save`](Session::save) applies at once what is staged: before streaming a body, for example,
+//! for when the headers are gone a cookie cannot be sent any more.
+//!
+//! Nothing is stored, and no cookie sent, until something is set.
+//!
+//! # Logging in and out
+//!
+//! ```
+//! use axum::http::StatusCode;
+//! use stickless::{Error, Session};
+//!
+//! async fn log_in(session: Session) -> Result<StatusCode, Error> {
+//!     // Check the password first: that is the application's.
+//!     session.log_in("alice").await?;
+//!     Ok(StatusCode::NO_CONTENT)
+//! }
+//!
+//! async fn log_out(session: Session) -> Result<StatusCode, Error> {
+//!     session.log_out()?;
+//!     Ok(StatusCode::NO_CONTENT)
+//! }
+//! ```
+//!
+//! [`log_in`](Session::log_in) raises the session's *generation*: every cookie from before is dead at once, what the
+//! visitor had stored is kept, and requests that were under way with the old cookie change nothing and say nothing.
+//! [`log_out`](Session::log_out) destroys the record and removes the cookie; nothing in flight brings it back.
+//! [`State`] tells new, live and stale.
+//!
+//! # Limits
+//!
+//! A session ends when it was not used for [`idle`](SessionLayerBuilder::idle), and at the
+//! [`absolute`](SessionLayerBuilder::absolute) limit in any case, both on the store's clock. Reading slides its life
+//! beside the handler, when less than [`refresh_within`](SessionLayerBuilder::refresh_within) is left: no latency, no
+//! cookie, no write outside that threshold. So the effective idle limit lies between `refresh_within` and `idle`.
+//! [`remember`](Session::remember) gives one session a longer life. Sizes have [`Limits`] too.
+//!
+//! # Cookies and keys
+//!
+//! The cookie's attributes are options of [`SessionLayerBuilder`]; combinations that browsers drop are refused. Its
+//! Max-Age covers the longest life that the session can have, so it is sent rarely: on creation, log-in, rotation, a
+//! change of life, and when it was signed by an old key. A response that sets it is kept out of shared caches, and one
+//! that looked at the session varies by `Cookie`. How to rotate keys without logging anyone out: [`KeyRing`].
+//!
+//! # Errors
+//!
+//! * [`Unavailable`]: the store could not say. 503 with `Retry-After`, and not a word about the cookie: a blip logs
+//!   nobody out. Every request ends within [`budget`](store::RedisStoreBuilder::budget).
+//! * [`Error`]: an operation was refused; its [`kind`](Error::kind) says why, its [`status`](Error::status) what a
+//!   client may know. Both are responses in axum.
+//! * 409: the session was ended or logged in anew while the request was under way, so what it staged was not stored.
+//! * [`ConfigError`]: a setting that cannot work, by name, when the layer is built.
+//!
+//! # Behind nginx
+//!
+//! The repository's `nginx` folder has a configuration for three instances without stickiness, and says which mistakes
+//! log people out. [`Secure::Auto`] follows the scheme of the connection: behind a proxy that ends TLS, use
+//! [`Secure::Always`].
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `axum` | yes | extractors and responses |
+//! | `redis` | yes | [`RedisStore`](store::RedisStore) |
+//! | `tls` | no | `rediss://` |
+//!
+//! [tower]: https://docs.rs/tower
 
 mod clock;
 mod cookie;

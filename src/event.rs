@@ -1,7 +1,37 @@
 //! What an operator is told, one function for each thing. No event carries an id, a key, a cookie or a value.
 
-use crate::error::Unavailable;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Unavailable, UnavailableKind};
 use crate::id::Handle;
+
+/// A cause is told again after this long, if it lasts.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Tells each kind of failure once a minute at most: a line for a cause, not for a request.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle(Mutex<Vec<(UnavailableKind, Instant)>>);
+
+impl Throttle {
+    fn may_tell(&self, kind: UnavailableKind) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, at)) if at.elapsed() < AGAIN => return false,
+            Some((_, at)) => *at = Instant::now(),
+            None => told.push((kind, Instant::now())),
+        }
+        true
+    }
+}
+
+/// The store answers, but not what it was asked: it refuses writes, or denies access.
+#[cfg(feature = "redis")]
+pub(crate) fn store_refuses(throttle: &Throttle, cause: &Unavailable) {
+    if throttle.may_tell(cause.kind()) {
+        tracing::error!(event = "store_refuses", cause = %cause, source = %source(cause), "session store: {cause}");
+    }
+}
 
 /// The store cannot be reached. Told once for each time it goes down.
 #[cfg(feature = "redis")]
@@ -11,7 +41,7 @@ pub(crate) fn store_down(cause: &Unavailable) {
 
 /// The store can be reached, after so long.
 #[cfg(feature = "redis")]
-pub(crate) fn store_up(after: std::time::Duration) {
+pub(crate) fn store_up(after: Duration) {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(event = "store_up", after_ms, "session store: connected");
 }
@@ -27,8 +57,10 @@ pub(crate) fn write_refused(session: Option<Handle>, why: &str) {
 }
 
 /// This session's record cannot be read; it is left as it is.
-pub(crate) fn record_unreadable(cause: &Unavailable) {
-    tracing::warn!(event = "record_unreadable", cause = %cause, source = %source(cause), "session record left alone");
+pub(crate) fn record_unreadable(throttle: &Throttle, cause: &Unavailable) {
+    if throttle.may_tell(cause.kind()) {
+        tracing::warn!(event = "record_unreadable", cause = %cause, source = %source(cause), "session record left alone");
+    }
 }
 
 /// A best-effort slide of a session's life failed; the next request tries again.

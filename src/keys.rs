@@ -203,6 +203,13 @@ mod tests {
     }
 
     #[test]
+    fn keyed_states_are_zeroed_when_they_are_dropped() {
+        // A keyed `Hmac` is made of two hash states and nothing else; these zero themselves.
+        fn zeroed<T: zeroize::ZeroizeOnDrop>() {}
+        zeroed::<Sha256>();
+    }
+
+    #[test]
     fn the_first_key_signs_and_all_verify() {
         let id = Id::from_bytes([9; 16]);
         let value = ring(&[1]).sign("sid", &id, 3, 4);

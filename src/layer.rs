@@ -7,6 +7,7 @@ use tower_layer::Layer;
 
 use crate::cookie::{Attributes, SameSite, Secure};
 use crate::error::ConfigError;
+use crate::event::Throttle;
 use crate::keys::KeyRing;
 use crate::lifetime::Lifetime;
 use crate::record::Limits;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) attributes: Attributes,
     pub(crate) lifetime: Lifetime,
     pub(crate) limits: Limits,
+    pub(crate) unreadable: Throttle,
 }
 
 impl SessionLayer {
@@ -208,6 +210,7 @@ impl<S: Store> SessionLayerBuilder<S> {
             store: Box::new(self.store),
             keys: self.keys,
             limits,
+            unreadable: Throttle::default(),
         };
         Ok(SessionLayer { shared: Arc::new(shared) })
     }

@@ -124,7 +124,7 @@ impl Visit {
         let handles: Vec<_> = self.tokens.iter().map(|token| token.id.handle()).collect();
         let loaded = self.layer.store.load(&handles, &self.budget).await.inspect_err(|cause| {
             if matches!(cause.kind(), UnavailableKind::Corrupt | UnavailableKind::Newer) {
-                event::record_unreadable(cause);
+                event::record_unreadable(&self.layer.unreadable, cause);
             }
         })?;
         let now = self.layer.store.now();

@@ -122,7 +122,9 @@ impl Visitor {
             async move {
                 let session = LazySession::of(&request).expect("inside the layer");
                 let status = handler(session).await.unwrap_or_else(|error| error.status());
-                Ok::<_, std::convert::Infallible>(Response::builder().status(status).body(String::new()).expect("valid"))
+                Ok::<_, std::convert::Infallible>(
+                    Response::builder().status(status).body(String::new()).expect("valid"),
+                )
             }
         });
         let mut request = Request::get("/").body(()).expect("valid");

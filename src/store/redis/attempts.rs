@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::link::{Link, Live};
 use crate::error::{Unavailable, UnavailableKind};
+use crate::event;
 use crate::store::Budget;
 use crate::store::retry::{self, Policy, Remedy};
 
@@ -111,7 +112,12 @@ impl<'a> Attempts<'a> {
         match remedy {
             Remedy::Redial => self.link.broken(live, unavailable.clone()),
             Remedy::Wait | Remedy::LoadScript => {}
-            Remedy::GiveUp => return Err(unavailable),
+            Remedy::GiveUp => {
+                if matches!(unavailable.kind(), UnavailableKind::Refused | UnavailableKind::Denied) {
+                    event::store_refuses(&self.link.refusals, &unavailable);
+                }
+                return Err(unavailable);
+            }
         }
         Ok(unavailable)
     }

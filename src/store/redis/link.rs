@@ -19,7 +19,7 @@ use super::clock::StoreClock;
 use super::dial::Dial;
 use super::script::Scripts;
 use crate::error::{Unavailable, UnavailableKind};
-use crate::event;
+use crate::event::{self, Throttle};
 use crate::store::retry::{self, jitter};
 
 /// Limit of dialling, and of the questions on a new connection.
@@ -76,6 +76,8 @@ pub(super) struct Link {
     state: watch::Receiver<State>,
     reports: mpsc::Sender<(u64, Unavailable)>,
     resolver: JoinHandle<()>,
+    /// What a node that answers refuses is told, but not for each request.
+    pub(super) refusals: Throttle,
 }
 
 impl Link {
@@ -85,7 +87,8 @@ impl Link {
         let (publish, state) = watch::channel(down);
         // Reports of one cause come in crowds; the first few are enough.
         let (reports, inbox) = mpsc::channel(16);
-        Self { state, reports, resolver: tokio::spawn(resolve(route, publish, inbox)) }
+        let resolver = tokio::spawn(resolve(route, publish, inbox));
+        Self { state, reports, resolver, refusals: Throttle::default() }
     }
 
     /// The live connection, waiting for one until `deadline`. Fails at once when there was none for as long as a
@@ -96,6 +99,8 @@ impl Link {
             let cause = match &*state.borrow_and_update() {
                 State::Up(live) => return Ok(live.clone()),
                 State::Down { since, cause } if since.elapsed() > patience => return Err(cause.clone()),
+                // A wrong password does not mend itself while a request waits.
+                State::Down { cause, .. } if cause.kind() == UnavailableKind::Denied => return Err(cause.clone()),
                 State::Down { cause, .. } => cause.clone(),
             };
             match timeout_at(deadline, state.changed()).await {

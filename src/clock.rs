@@ -49,3 +49,8 @@ impl Timestamp {
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// A random time up to `limit`.
+pub(crate) fn jitter(limit: Duration) -> Duration {
+    Duration::from_micros(fastrand::u64(0..=u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)))
+}

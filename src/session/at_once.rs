@@ -4,12 +4,14 @@
 //! dropped, that is staged again, and will be applied or refused with the response.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::held::{Dead, Standing, Why, created_record};
 use super::{Session, Visit, decode, encode};
+use crate::clock::jitter;
 use crate::delta::{Change, Delta};
 use crate::error::{Error, ErrorKind, Unavailable, UnavailableKind};
 use crate::id::{Handle, Id, WriteId};
@@ -66,13 +68,16 @@ impl Session {
             let certain = held.is_staged(key) || held.live().is_none();
             (held.read(key).map(str::to_owned), certain)
         });
-        for _ in 0..UPDATES_MOST {
+        for round in 0..UPDATES_MOST {
             let value = change(text.as_deref().map(decode).transpose()?);
             let new = encode(&value)?;
             visit.held(|held| held.check(key, &new, &visit.layer().limits))?;
             let expect = (!certain).then(|| (key.to_owned(), text));
             match visit.apply(Along { expect, ..Along::set(key, new) }).await? {
-                Outcome::Conflict(current) => text = current,
+                Outcome::Conflict(current) => {
+                    text = current;
+                    visit.make_way(round).await;
+                }
                 outcome => return outcome.done().map(|_| value),
             }
         }
@@ -214,6 +219,16 @@ impl Visit {
             self.changed(*done, &apply);
         }
         Ok(outcome)
+    }
+
+    /// Many requests update the same value: every other time one waits a while, the longer the more often it met
+    /// others, and tries twice then: once for the newest value, and once with it. The time counts.
+    async fn make_way(&self, round: usize) {
+        if round % 2 == 1 {
+            let pause = jitter(Duration::from_millis(2 << round.min(10).div_ceil(2)));
+            self.budget.spend(pause);
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// Carries a change that was applied over into what this request sees.

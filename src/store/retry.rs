@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use crate::clock::jitter;
 use crate::error::{ConfigError, UnavailableKind};
 
 /// The limits of store calls.
@@ -42,11 +43,6 @@ impl Policy {
     pub(super) fn backoff(attempt: u32) -> Duration {
         jitter(Duration::from_millis(10 << attempt.min(4)))
     }
-}
-
-/// A random time up to `limit`.
-pub(super) fn jitter(limit: Duration) -> Duration {
-    Duration::from_micros(fastrand::u64(0..=u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)))
 }
 
 /// What an error asks for.

@@ -18,9 +18,10 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use super::clock::StoreClock;
 use super::dial::Dial;
 use super::script::Scripts;
+use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event::{self, Throttle};
-use crate::store::retry::{self, jitter};
+use crate::store::retry;
 
 /// Limit of dialling, and of the questions on a new connection.
 const CONNECT: Duration = Duration::from_millis(300);

@@ -16,3 +16,4 @@ mod protocol;
 mod secrets;
 mod settings;
 mod spy;
+mod tls;

@@ -5,7 +5,7 @@
 --   v  format version          g  generation              b  born, ms
 --   r  generation raised, ms   i  idle limit, ms          o  1 if that is the session's own
 --   e  absolute end, ms        u  user                    n  "fields bytes" of the application's data
---   w  the latest writes: 11 characters of id, ms, ":", result, ";" each, oldest first
+--   w  the latest writes: two digits of their number, then 11 characters of id, ms, ":", result, ";" each, oldest first
 -- A tombstone is a hash with t (when, ms) and w (the id of the write that made it).
 
 local VERSION = 1
@@ -70,18 +70,23 @@ local function recognised(writes, id)
   return at and string.match(writes, '^%d+:([^;]*);', at + #id)
 end
 
+-- How many writes are remembered. The number is kept with them: to count them each time would be most of the work.
+local function remembered(writes)
+  return writes and tonumber(string.sub(writes, 1, 2)) or 0
+end
+
 -- The latest writes with this one, without those that are too old or too many.
 local function remember(writes, id, result)
-  writes = (writes or '') .. id .. integer(now) .. ':' .. result .. ';'
-  local _, count = string.gsub(writes, ';', '')
-  local from = 1
-  while true do
+  local count, from = remembered(writes) + 1, 3
+  while count > 1 do
     local at, after = string.match(writes, '^...........(%d+):[^;]*;()', from)
     if not at or (count <= RECOGNISED_MOST and now - at <= RECOGNISED) then
-      return string.sub(writes, from)
+      break
     end
     from, count = after, count - 1
   end
+  local kept = count > 1 and string.sub(writes, from) or ''
+  return string.format('%02d', count) .. kept .. id .. integer(now) .. ':' .. result .. ';'
 end
 
 -- Whether a write first sent at this time may have been done and forgotten since.
@@ -89,8 +94,8 @@ local function forgotten(writes, sent)
   if sent == 0 then
     return false
   end
-  local _, count = string.gsub(writes or '', ';', '')
-  local oldest = count >= RECOGNISED_MOST and tonumber(string.match(writes, '^...........(%d+):'))
+  local full = remembered(writes) >= RECOGNISED_MOST
+  local oldest = full and tonumber(string.match(writes, '^...........(%d+):', 3))
   return sent < now - RECOGNISED or (oldest and sent <= oldest)
 end
 

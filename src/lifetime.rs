@@ -124,7 +124,7 @@ mod tests {
     fn a_session_slides_below_the_threshold_only() {
         let life = lifetime().begin(NOW, true, None);
         assert_eq!(lifetime().due(&record(life, HOUR * 4 / 5), NOW), None);
-        assert_eq!(lifetime().due(&record(life, HOUR * 4 / 5 - GRAIN), NOW), Some(HOUR * 4 / 5));
+        assert_eq!(lifetime().due(&record(life, HOUR * 3 / 4), NOW), Some(HOUR * 4 / 5));
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn near_the_absolute_end_there_is_nothing_to_gain() {
         let life = lifetime().begin(NOW, true, None);
-        let late = NOW.plus(HOUR * 8 - HOUR / 4);
+        let late = NOW.plus(HOUR * 31 / 4);
         assert_eq!(lifetime().due(&record(life, HOUR / 4), late), None);
         assert_eq!(lifetime().due(&record(life, HOUR / 8), late), Some(HOUR * 4 / 5));
     }

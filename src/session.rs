@@ -7,7 +7,10 @@
 mod at_once;
 mod held;
 mod lazy;
+mod log_in;
 mod seal;
+mod standing;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +19,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::held::Standing;
 pub use self::lazy::LazySession;
 pub(crate) use self::lazy::Visit;
 pub(crate) use self::seal::Settled;
+use self::standing::Standing;
 use crate::delta::Change;
 use crate::error::{Error, ErrorKind};
 use crate::id::Handle;

@@ -1,66 +1,14 @@
 //! What one request holds of its session: how it stands, what it read, what it staged. No I/O.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::standing::{Dead, Due, Live, Standing, Why};
 use crate::clock::Timestamp;
 use crate::delta::Delta;
 use crate::error::{Error, ErrorKind};
 use crate::id::Id;
-use crate::keys::Token;
-use crate::lifetime::Lifetime;
-use crate::record::{Life, Limits, Record, Size};
-use crate::store::{Done, GRACE, Loaded};
-
-/// A cookie under an old key is signed anew when it is older than this.
-const RESIGN_AFTER: Duration = Duration::from_secs(60 * 60);
-
-/// How the request stands to its session.
-#[derive(Debug)]
-pub(crate) enum Standing {
-    /// None yet. A verified cookie may have been there whose session is gone.
-    New { dead: Option<Dead> },
-    /// There.
-    Live(Box<Live>),
-    /// The cookie's session was ended or logged in anew within [`GRACE`].
-    Stale { dead: Dead },
-    /// This request's own log-out was carried out.
-    Ended,
-}
-
-/// A session that is there.
-#[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) id: Id,
-    pub(crate) record: Record,
-    pub(crate) read_at: Instant,
-}
-
-/// A verified cookie without a session.
-#[derive(Debug, Clone)]
-pub(crate) struct Dead {
-    pub(crate) id: Id,
-    pub(crate) generation: u32,
-    /// Its record lives on under a higher generation.
-    pub(crate) superseded: bool,
-}
-
-/// A cookie that the response is to carry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    /// When the store last said that this is the current one.
-    pub(crate) proof: Instant,
-    /// That moment on the store's clock.
-    pub(crate) at: Timestamp,
-    pub(crate) why: Why,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// This request created the record, raised its generation or changed its life.
-    Changed,
-    /// The cookie was signed by an old key; another request will do as well.
-    Resign,
-}
+use crate::record::{Limits, Record, Size};
+use crate::store::Done;
 
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -265,55 +213,10 @@ impl Held {
         self.due = Some(Due { proof: read_at, at, why: Why::Changed });
     }
 
-    /// How the request stands after its candidates were looked up: the first live one wins; then one that is stale;
-    /// else there is none, and the newest cookie counts as dead. Says what of a slide is due.
-    pub(crate) fn looked_up(
-        &mut self,
-        tokens: &[Token],
-        loaded: Vec<Loaded>,
-        lifetime: &Lifetime,
-        now: Timestamp,
-    ) -> Option<Duration> {
-        let mut none = None;
-        for (token, loaded) in tokens.iter().zip(loaded) {
-            let dead = |superseded| Dead { id: token.id.clone(), generation: token.generation, superseded };
-            let (dead, stale) = match loaded {
-                Loaded::Missing => (dead(false), false),
-                Loaded::Tombstone => (dead(false), true),
-                Loaded::Found(record) if record.generation > token.generation => {
-                    (dead(true), record.rotated.is_some_and(|at| now.since(at) < GRACE))
-                }
-                Loaded::Found(record) => return self.found(token, *record, lifetime, now),
-            };
-            match &none {
-                None => none = Some((dead, stale)),
-                Some((_, false)) if stale => none = Some((dead, stale)),
-                Some(_) => {}
-            }
-        }
-        self.standing = match none {
-            Some((dead, true)) => Standing::Stale { dead },
-            none => Standing::New { dead: none.map(|(dead, _)| dead) },
-        };
-        None
+    /// The candidates were looked up.
+    pub(crate) fn looked_up(&mut self, standing: Standing, due: Option<Due>) {
+        (self.standing, self.due) = (standing, due);
     }
-
-    fn found(&mut self, token: &Token, mut record: Record, lifetime: &Lifetime, now: Timestamp) -> Option<Duration> {
-        let lost_login = token.generation > record.generation;
-        let slide = lifetime.due(&record, now).or_else(|| lost_login.then_some(Duration::ZERO));
-        record.generation = token.generation;
-        let age = now.as_token_secs().saturating_sub(token.issued);
-        if token.old_key && u64::from(age) > RESIGN_AFTER.as_secs() {
-            self.due = Some(Due { proof: Instant::now(), at: now, why: Why::Resign });
-        }
-        self.standing = Standing::Live(Box::new(Live { id: token.id.clone(), record, read_at: Instant::now() }));
-        slide
-    }
-}
-
-/// A new record as this request sees it once it is created.
-pub(crate) fn created_record(generation: u32, life: Life, at: Timestamp) -> Record {
-    Record { generation, born: at, life, expires_in: life.span(at), ..Record::default() }
 }
 
 static EMPTY: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::Session;
-use super::held::{Held, Live, Standing};
+use super::held::Held;
+use super::standing::{Stand, Standing, stand};
+use crate::clock::Timestamp;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event;
 use crate::id::WriteId;
@@ -128,17 +131,21 @@ impl Visit {
             }
         })?;
         let now = self.layer.store.now();
-        let slide = self.held(|held| {
-            let within = held.looked_up(&self.tokens, loaded, &self.layer.lifetime, now)?;
-            let Standing::Live(live) = held.standing() else { return None };
-            let Live { id, record, .. } = &**live;
-            let act = Act::Slide { within };
-            Some(Write { handle: id.handle(), generation: record.generation, id: WriteId::default(), act })
-        });
+        let Stand { standing, due, behind } = stand(&self.tokens, loaded, now);
+        let slide = self.slide(&standing, behind, now);
+        self.held(|held| held.looked_up(standing, due));
         if let Some(slide) = slide {
             self.slide_beside(slide).await;
         }
         Ok(())
+    }
+
+    /// The slide that reading the session asks for: its life is short enough, or its generation is behind.
+    fn slide(&self, standing: &Standing, behind: bool, now: Timestamp) -> Option<Write> {
+        let Standing::Live(live) = standing else { return None };
+        let within = self.layer.lifetime.due(&live.record, now).or(behind.then_some(Duration::ZERO))?;
+        let (handle, generation) = (live.id.handle(), live.record.generation);
+        Some(Write { handle, generation, id: WriteId::default(), act: Act::Slide { within } })
     }
 
     /// Slides the session's life beside the handler, best effort: it adds no latency, and its failure fails nothing.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
-use super::at_once::Along;
-use super::held::{Due, Held, Standing, Why};
+use super::held::Held;
+use super::standing::{Due, Standing, Why};
+use super::write::Along;
 use super::{Session, Visit};
 use crate::error::{Error, ErrorKind};
 use crate::event;

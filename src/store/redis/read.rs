@@ -85,7 +85,7 @@ mod tests {
         let Ok(Loaded::Found(record)) = loaded(hash(&fields), &Value::Int(1500)) else { panic!("a record") };
         assert_eq!((record.generation, record.life.idle), (3, Duration::from_secs(60)));
         assert_eq!(record.expires_in, Duration::from_millis(1500));
-        assert_eq!(record.data, [("".into(), "1".into()), ("n".into(), "7".into())].into());
+        assert_eq!(record.data, [(String::new(), "1".into()), ("n".into(), "7".into())].into());
     }
 
     #[test]

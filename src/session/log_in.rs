@@ -1,0 +1,116 @@
+//! Logging in: the one privilege change that may find its session gone, superseded or another's.
+
+use super::standing::{Dead, Standing};
+use super::write::{Along, FIRST};
+use super::{Session, Visit};
+use crate::error::{Error, ErrorKind};
+use crate::id::{Handle, WriteId};
+use crate::store::{Act, Done, GRACE, Intent, Loaded, Outcome, Write};
+
+/// The longest user id, in bytes.
+const USER: usize = 1024;
+
+impl Session {
+    /// Binds the session to a user who has proved who they are. Its generation rises, so a cookie from before is dead
+    /// at once (session fixation, CWE-384); its data are kept, but another user's are dropped. The absolute limit
+    /// begins anew. A session that had ended, or was none, starts anew.
+    ///
+    /// When the same user's log-in was faster (a form clicked twice, or an answer that was lost), the current cookie is
+    /// issued again.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](ErrorKind::TooLarge) for an id of more than 1,024 bytes, [`Sealed`](ErrorKind::Sealed) when the
+    /// response's headers are gone, and those of [`save`](Self::save).
+    pub async fn log_in(&self, user: &str) -> Result<(), Error> {
+        let visit = &*self.0;
+        let _turn = visit.take_turn().await;
+        if user.len() > USER {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        visit.held(|held| held.may_send_cookie())?;
+        match visit.destroy_staged().await {
+            // Another log-in was faster than the log-out, and this one decides anew.
+            Err(error) if error.kind() == ErrorKind::Ended => {}
+            destroyed => destroyed?,
+        }
+        let presented = visit.held(|held| match held.standing() {
+            Standing::Live(live) => {
+                let (id, generation) = (live.id.clone(), live.record.generation);
+                Some(Dead { id, generation, superseded: true })
+            }
+            _ => held.dead().cloned(),
+        });
+        let bound = match &presented {
+            Some(dead) if dead.superseded => visit.bind(dead, user).await?,
+            _ => false,
+        };
+        if !bound {
+            if let Some(dead) = presented {
+                // First, so that an answer with another new session for this cookie was decided before it, and is on
+                // its way before ours. Best effort: the log-in does not depend on it.
+                let _ = visit.bury(&dead).await;
+            }
+            visit.create(Some(user), None).await?;
+        }
+        visit.held(|held| held.expire_variants = true);
+        Ok(())
+    }
+}
+
+impl Visit {
+    /// Binds the presented session to the user: true when it is theirs now, or was under a newer generation.
+    async fn bind(&self, presented: &Dead, user: &str) -> Result<bool, Error> {
+        let lifetime = &self.layer().lifetime;
+        let intent = Intent::LogIn { user: user.to_owned(), idle: lifetime.idle, absolute: lifetime.absolute };
+        let along = Along { intent: Some(intent), ..Along::default() };
+        let handle = presented.id.handle();
+        match self.change(handle, presented.generation, along).await? {
+            Outcome::Done(done) => {
+                if self.held(|held| held.live().is_none()) {
+                    self.adopt(presented, done).await?;
+                }
+                Ok(true)
+            }
+            Outcome::Gone | Outcome::Superseded => Ok(false),
+            outcome => outcome.done().map(|_| false),
+        }
+    }
+
+    /// The presented cookie was superseded, and its record is this user's: this request goes on with it.
+    async fn adopt(&self, presented: &Dead, done: Done) -> Result<(), Error> {
+        let handle = presented.id.handle();
+        let loaded = self.layer().store.load(&[handle], &self.call_budget()).await?;
+        let Some(Loaded::Found(record)) = loaded.into_iter().next() else { return Err(ErrorKind::Ended.into()) };
+        self.held(|held| held.created(presented.id.clone(), *record, done.at));
+        Ok(())
+    }
+
+    /// Leaves a tombstone at the cookie that a log-in replaced, so that requests still under way with it stay silent.
+    async fn bury(&self, dead: &Dead) -> Result<(), Error> {
+        let (handle, generation) = (dead.id.handle(), dead.generation);
+        let write = Write { handle, generation, id: WriteId::random()?, act: Act::Bury };
+        self.layer().store.apply(&write, &self.call_budget()).await?;
+        Ok(())
+    }
+
+    /// A session was created in place of a dead cookie's: was a log-in with that cookie faster? Then its cookie must
+    /// not be replaced, so what was created is destroyed again.
+    pub(super) async fn yield_to_log_in(&self, created: Handle) -> Result<(), Error> {
+        let Some(dead) = self.held(|held| held.dead().cloned()) else { return Ok(()) };
+        let store = &self.layer().store;
+        let loaded = store.load(&[dead.id.handle()], &self.call_budget()).await?;
+        let faster = loaded.into_iter().any(|loaded| match loaded {
+            Loaded::Tombstone => true,
+            Loaded::Missing => false,
+            Loaded::Found(record) => record.rotated.is_some_and(|at| store.now().since(at) < GRACE),
+        });
+        if faster {
+            let write = Write { handle: created, generation: FIRST, id: WriteId::random()?, act: Act::Destroy };
+            store.apply(&write, &self.call_budget()).await?;
+            self.held(|held| held.stand(Standing::Stale { dead }));
+            return Err(ErrorKind::Ended.into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! One write of a request to its session, with what is staged: changes the record that is there, creates one, or ends
+//! it.
+
+use std::collections::BTreeMap;
+
+use super::Visit;
+use super::held::Held;
+use super::standing::{Standing, Why};
+use crate::delta::{Change, Delta};
+use crate::error::{Error, ErrorKind, Unavailable, UnavailableKind};
+use crate::id::{Handle, Id, WriteId};
+use crate::record::{Life, Record};
+use crate::store::{Act, Add, Apply, Budget, Create, Done, Intent, Outcome, Write};
+
+/// Sessions begin with this generation.
+pub(super) const FIRST: u32 = 1;
+
+/// What goes to the store along with what is staged.
+#[derive(Default)]
+pub(super) struct Along {
+    pub(super) set: Option<(String, String)>,
+    pub(super) add: Option<Add>,
+    pub(super) expect: Option<(String, Option<String>)>,
+    pub(super) intent: Option<Intent>,
+}
+
+impl Along {
+    pub(super) fn set(key: &str, text: String) -> Self {
+        Self { set: Some((key.to_owned(), text)), ..Self::default() }
+    }
+}
+
+impl Visit {
+    pub(super) async fn take_turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        // The semaphore is never closed, so there always is a permit.
+        self.turn.acquire().await.ok()
+    }
+
+    /// One write to the session: changes the record that is there, or creates one.
+    pub(super) async fn apply(&self, along: Along) -> Result<Outcome, Error> {
+        let target = self.held(|held| {
+            if held.is_log_out() {
+                return Err(ErrorKind::Ended);
+            }
+            match held.standing() {
+                Standing::Live(live) => Ok(Some((live.id.handle(), live.record.generation))),
+                Standing::New { .. } => held.may_create().map(|()| None),
+                Standing::Stale { .. } | Standing::Ended => Err(ErrorKind::Ended),
+            }
+        })?;
+        match target {
+            Some((handle, generation)) => self.change(handle, generation, along).await,
+            None => self.create(None, along.set).await.map(Outcome::Done),
+        }
+    }
+
+    pub(super) async fn change(&self, handle: Handle, generation: u32, along: Along) -> Result<Outcome, Error> {
+        let staged = Staged::take(self);
+        let mut delta = staged.delta.clone();
+        if let Some((key, text)) = along.set {
+            delta.change(&key, Change::Set(text));
+        }
+        let intent = along.intent.unwrap_or(Intent::Keep);
+        let apply = Apply { delta, add: along.add, expect: along.expect, intent, limits: self.layer().limits };
+        let write = Write { handle, generation, id: WriteId::random()?, act: Act::Apply(apply) };
+        let outcome = self.layer().store.apply(&write, &self.call_budget()).await?;
+        if let (Outcome::Done(done), Act::Apply(apply)) = (&outcome, write.act) {
+            staged.applied();
+            self.changed(*done, &apply);
+        }
+        Ok(outcome)
+    }
+
+    /// Carries a change that was applied over into what this request sees.
+    fn changed(&self, done: Done, apply: &Apply) {
+        let why = match (&apply.intent, apply.delta.life) {
+            (Intent::Keep, None) => None,
+            _ => Some(Why::Changed),
+        };
+        let change = |record: &mut Record| {
+            if let Intent::LogIn { user, idle, .. } = &apply.intent {
+                if record.user.as_ref().is_some_and(|before| before != user) {
+                    record.data.clear();
+                    record.life.own = false;
+                }
+                record.user = Some(user.clone());
+                record.life.idle = if record.life.own { record.life.idle } else { *idle };
+            }
+            apply.delta.apply_to(&mut record.data);
+            if let (Some(add), Some(sum)) = (&apply.add, done.value) {
+                record.data.insert(add.key.clone(), sum.to_string());
+            }
+            if let Some(idle) = apply.delta.life {
+                (record.life.idle, record.life.own) = (idle, true);
+            }
+        };
+        self.held(|held| held.done(done, change, why));
+    }
+
+    /// Creates the session, for a user or without, with what is staged and what goes along.
+    pub(super) async fn create(&self, user: Option<&str>, set: Option<(String, String)>) -> Result<Done, Error> {
+        let staged = Staged::take(self);
+        let (mut delta, mut data) = (staged.delta.clone(), BTreeMap::new());
+        if let Some((key, text)) = set {
+            delta.change(&key, Change::Set(text));
+        }
+        delta.apply_to(&mut data);
+        let lifetime = &self.layer().lifetime;
+        let id = Id::random()?;
+        let life = lifetime.begin(self.layer().store.now(), user.is_some(), delta.life);
+        let create = Create {
+            user: user.map(str::to_owned),
+            idle: (life.idle, life.own),
+            absolute: lifetime.absolute,
+            data: data.clone(),
+        };
+        let write = Write { handle: id.handle(), generation: FIRST, id: WriteId::random()?, act: Act::Create(create) };
+        let done = self.layer().store.apply(&write, &self.call_budget()).await?.done()?;
+        if user.is_none() {
+            self.yield_to_log_in(write.handle).await?;
+        }
+        staged.applied();
+        let life = Life { end: done.end, ..life };
+        let (born, expires_in) = (done.at, life.span(done.at));
+        let user = user.map(str::to_owned);
+        let record = Record { generation: FIRST, born, rotated: None, life, user, data, expires_in };
+        self.held(|held| held.created(id, record, done.at));
+        Ok(done)
+    }
+
+    /// Carries out a staged log-out now.
+    pub(super) async fn destroy_staged(&self) -> Result<(), Error> {
+        let target = self.held(|held| match (held.is_log_out(), held.standing()) {
+            (true, Standing::Live(live)) => Ok(Some((live.id.handle(), live.record.generation))),
+            (true, Standing::Stale { dead }) if dead.superseded => Err(ErrorKind::Ended),
+            _ => Ok(None),
+        })?;
+        let Some((handle, generation)) = target else { return Ok(()) };
+        let write = Write { handle, generation, id: WriteId::random()?, act: Act::Destroy };
+        match self.layer().store.apply(&write, &self.call_budget()).await? {
+            Outcome::Done(_) => self.held(|held| held.ended(true)),
+            // Another log-out was faster; its own response removes the cookie.
+            Outcome::Gone => self.held(|held| held.ended(false)),
+            outcome => return outcome.done().map(|_| ()),
+        }
+        Ok(())
+    }
+
+    /// The request's budget; a call after its response (in a stream) has one of its own.
+    pub(super) fn call_budget(&self) -> BudgetOfCall<'_> {
+        if self.held(|held| held.is_sent()) {
+            BudgetOfCall::Own(Budget::default())
+        } else {
+            BudgetOfCall::Request(&self.budget)
+        }
+    }
+}
+
+pub(super) enum BudgetOfCall<'a> {
+    Request(&'a Budget),
+    Own(Budget),
+}
+
+impl std::ops::Deref for BudgetOfCall<'_> {
+    type Target = Budget;
+
+    fn deref(&self) -> &Budget {
+        match self {
+            Self::Request(budget) => budget,
+            Self::Own(budget) => budget,
+        }
+    }
+}
+
+/// What was staged, on its way to the store. Unless it was applied, dropping this stages it again: also when the
+/// future that holds it is dropped.
+struct Staged<'a> {
+    visit: &'a Visit,
+    delta: Delta,
+}
+
+impl<'a> Staged<'a> {
+    fn take(visit: &'a Visit) -> Self {
+        Self { visit, delta: visit.held(Held::take_staged) }
+    }
+
+    fn applied(mut self) {
+        self.delta = Delta::default();
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        let delta = std::mem::take(&mut self.delta);
+        if !delta.is_empty() {
+            self.visit.held(|held| held.restore(delta));
+        }
+    }
+}
+
+impl Outcome {
+    /// The state after the write, or why there is none.
+    pub(super) fn done(self) -> Result<Done, Error> {
+        match self {
+            Self::Done(done) => Ok(done),
+            Self::Gone | Self::Superseded => Err(ErrorKind::Ended.into()),
+            Self::NotANumber => Err(ErrorKind::NotANumber.into()),
+            Self::Overflow => Err(ErrorKind::Overflow.into()),
+            Self::TooLarge => Err(ErrorKind::TooLarge.into()),
+            Self::Conflict(_) | Self::Exists => Err(Unavailable::from(UnavailableKind::Contended).into()),
+        }
+    }
+}

@@ -21,6 +21,7 @@
 mod browser;
 mod dir;
 mod error;
+mod fleet;
 mod http;
 mod instance;
 mod monitor;
@@ -35,6 +36,7 @@ mod watchdog;
 pub(crate) use browser::Browser;
 pub(crate) use dir::TempDir;
 pub(crate) use error::{Error, Result};
+pub(crate) use fleet::{Fleet, percent, record_key};
 pub(crate) use http::{Answer, Client, Request};
 pub(crate) use instance::{Instance, binary, session_key};
 pub(crate) use monitor::Monitor;

@@ -1,1 +1,8 @@
-//! concurrency
+//! Many requests at once, over three instances on one Redis.
+
+mod log_ins;
+mod rolls;
+mod traffic;
+mod values;
+
+pub(crate) use traffic::{Summary, Traffic};

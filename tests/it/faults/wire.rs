@@ -1,0 +1,133 @@
+//! The wire between an instance and its store is faulty.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::{assert_back, assert_out};
+use crate::harness::{Browser, Instance, Mode, RedisServer, TcpProxy, session_key};
+
+struct Setup {
+    wire: TcpProxy,
+    instance: Instance,
+    browser: Browser,
+    _redis: RedisServer,
+}
+
+/// A user whose counter stands at one, behind a wire that works.
+async fn begin() -> Setup {
+    let redis = RedisServer::start().await;
+    let wire = TcpProxy::start(redis.port()).await;
+    let instance = Instance::start(&[("STORE", wire.redis_url()), ("SESSION_KEYS", session_key())]).await;
+    let browser = Browser::new(instance.url());
+    assert_eq!(browser.post("/login?user=ada").send().await.status, 204);
+    assert_eq!(browser.get("/count").send().await.json()["count"], 1);
+    Setup { wire, instance, browser, _redis: redis }
+}
+
+#[tokio::test]
+async fn replies_slower_than_usual_but_in_time_are_waited_for() {
+    let setup = begin().await;
+    let (wire, browser) = (&setup.wire, &setup.browser);
+    wire.set(Mode::Delay(Duration::from_millis(60)));
+    let begun = Instant::now();
+    let answer = browser.get("/count").send().await;
+    assert_eq!((answer.status, answer.json()["count"].clone()), (200, 2.into()));
+    assert!(begun.elapsed() > Duration::from_millis(200), "the wire was not slow: {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn replies_that_come_too_late_are_a_503_and_reach_nobody() {
+    let setup = begin().await;
+    let (wire, browser, other) = (&setup.wire, &setup.browser, &Browser::new(setup.instance.url()));
+    other.post("/login?user=bob").send().await;
+    wire.set(Mode::Delay(Duration::from_millis(160)));
+    assert_out(browser).await;
+    wire.set(Mode::Forward);
+    // Late replies are still on their way.
+    for _ in 0..20 {
+        for (browser, user) in [(browser, "ada"), (other, "bob")] {
+            let me = browser.get("/me").send().await;
+            assert!(me.status == 503 || me.json()["user"] == user, "{me:?}");
+        }
+    }
+    assert_back(browser, "ada").await;
+    assert_back(other, "bob").await;
+}
+
+#[tokio::test]
+async fn packets_that_are_swallowed_are_a_503_at_the_deadline_and_no_write_afterwards() {
+    let setup = begin().await;
+    let (wire, browser) = (&setup.wire, &setup.browser);
+    wire.set(Mode::Swallow);
+    assert_out(browser).await;
+    // What was held is delivered now, as TCP does after an outage.
+    wire.set(Mode::Forward);
+    assert_back(browser, "ada").await;
+    assert_eq!(browser.get("/me").send().await.json()["count"], 2);
+    assert_eq!(browser.get("/exists?k=a").send().await.json()["exists"], false);
+}
+
+#[tokio::test]
+async fn a_write_whose_replies_are_lost_is_done_once_or_not_at_all() {
+    let setup = begin().await;
+    let (wire, browser) = (&setup.wire, &setup.browser);
+    // So that the load is answered and the write is not.
+    let slow = tokio::spawn(browser.get("/slow?ms=100&k=a&v=b").send());
+    sleep(Duration::from_millis(50)).await;
+    wire.set(Mode::SwallowReplies);
+    assert_eq!(slow.await.expect("no panic").status, 503);
+    for _ in 0..3 {
+        assert_eq!(browser.get("/count").send().await.status, 503);
+    }
+    wire.set(Mode::Forward);
+    assert_back(browser, "ada").await;
+    assert_eq!(browser.get("/me").send().await.json()["count"], 2);
+    // Three attempts, of which none knew of the others' success.
+    assert_eq!(browser.get("/exists?k=a").send().await.json()["exists"], true);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_cut_is_asked_for_again_and_the_value_is_added_exactly_once() {
+    let setup = begin().await;
+    let (wire, browser) = (&setup.wire, &setup.browser);
+    // The first replies are those of the load, later ones those of the write.
+    for (bytes, count) in (0..400).step_by(20).zip(2..) {
+        let before = wire.connections();
+        wire.set(Mode::CutOnce(bytes));
+        let answer = browser.get("/count").send().await;
+        assert_eq!((answer.status, answer.set_cookies().len()), (200, 0), "cut after {bytes} bytes");
+        assert_eq!(answer.json()["count"], count, "cut after {bytes} bytes");
+        if bytes < 200 {
+            assert!(wire.connections() > before, "nothing was cut after {bytes} bytes");
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_that_are_reset_are_a_503_and_make_no_storm() {
+    let setup = begin().await;
+    let (wire, browser) = (&setup.wire, &setup.browser);
+    let before = wire.connections();
+    wire.set(Mode::Reset);
+    let begun = Instant::now();
+    assert_out(browser).await;
+    assert_out(browser).await;
+    let dials = wire.connections() - before;
+    // Pauses grow to a quarter of a second, of which at least half is waited.
+    let most = 8 + begun.elapsed().as_millis() / 125;
+    assert!(u128::from(dials) <= most, "{dials} dials in {:?}", begun.elapsed());
+    wire.set(Mode::Forward);
+    assert_back(browser, "ada").await;
+    assert_eq!(wire.open_connections(), 1);
+}
+
+#[tokio::test]
+async fn replies_that_are_always_cut_are_a_503() {
+    let setup = begin().await;
+    let (wire, browser) = (&setup.wire, &setup.browser);
+    wire.set(Mode::CutReplies(0));
+    assert_out(browser).await;
+    wire.set(Mode::Forward);
+    assert_back(browser, "ada").await;
+}

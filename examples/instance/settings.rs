@@ -87,8 +87,13 @@ impl Settings {
     pub(crate) fn layer(self) -> Result<(SessionLayer, Store), String> {
         let keys = self.keys()?;
         if self.store.url == "memory" {
-            let store = MemoryStore::new();
-            return Ok((self.build(store.clone(), keys)?, Store::Memory(store)));
+            let (store, has_keys) = (MemoryStore::new(), self.keys.is_some());
+            let layer = self.build(store.clone(), keys)?;
+            // Not before all is well: a refusal is the one line that is said.
+            if !has_keys {
+                tracing::warn!("SESSION_KEYS is not set: a random key, so no session survives a restart");
+            }
+            return Ok((layer, Store::Memory(store)));
         }
         let store = RedisStore::builder(&self.store.url)
             .prefix(&self.store.prefix)
@@ -103,10 +108,7 @@ impl Settings {
     fn keys(&self) -> Result<KeyRing, String> {
         match &self.keys {
             Some(keys) => KeyRing::parse(keys).map_err(|error| named(&error)),
-            None if self.store.url == "memory" => {
-                tracing::warn!("SESSION_KEYS is not set: a random key, so no session survives a restart");
-                KeyRing::random().map_err(|error| named(&error))
-            }
+            None if self.store.url == "memory" => KeyRing::random().map_err(|error| named(&error)),
             None => Err("SESSION_KEYS = : must be set and the same on all instances when STORE is not memory".into()),
         }
     }

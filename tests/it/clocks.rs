@@ -1,1 +1,162 @@
-//! clocks
+//! An instance whose clock is wrong, beside two whose clocks are right, harms nobody.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::concurrency::Traffic;
+use crate::harness::{Browser, Fleet, Instance, TempDir, record_key};
+
+/// Two instances with right clocks, and a third that is run by faketime.
+async fn beside(clock: &str, env: &[(&str, &str)]) -> Fleet {
+    let mut fleet = Fleet::start_with(2, env).await;
+    // Elapsed time is real: a wrong clock on the wall is the case, not a broken processor.
+    let third = fleet.env(&[env, &[("DONT_FAKE_MONOTONIC", "1")]].concat());
+    fleet.instances.push(Instance::start_under(&["faketime", "-m", "-f", clock], &third).await);
+    fleet
+}
+
+/// How many seconds the third instance's clock is ahead of the first's, as they write it into their logs.
+async fn ahead(fleet: &Fleet) -> i64 {
+    let (one, other) = (fleet.browser(), fleet.browser());
+    one.get("/count").send().await;
+    other.get("/count").send().await;
+    let both = [one, other].map(|browser| browser.cookie().expect("a session")).join("; ");
+    let mut times = Vec::new();
+    for turn in [0, 2] {
+        let instance = &fleet.instances[turn];
+        let lines = instance.log().len();
+        assert_eq!(Browser::new(instance.url()).get("/me").cookie(&both).send().await.status, 200);
+        while instance.log().len() == lines {
+            sleep(Duration::from_millis(5)).await;
+        }
+        let line = instance.log().pop().expect("a line");
+        // 2026-11-21T09:06:54.652749Z
+        let part = |at: usize| line[at..at + 2].parse::<i64>().expect("a number");
+        times.push(part(11) * 3600 + part(14) * 60 + part(17));
+    }
+    // The shorter way around midnight.
+    (times[1] - times[0] + 43_200).rem_euclid(86_400) - 43_200
+}
+
+async fn left(fleet: &Fleet, browser: &Browser) -> u64 {
+    let key = record_key(&browser.cookie().expect("a session"));
+    fleet.redis.cli(&["PTTL", &key]).await.parse().expect("a time to live")
+}
+
+#[tokio::test]
+async fn an_instance_ten_minutes_ahead_or_behind_is_noticed_by_nobody() {
+    for (clock, seconds) in [("+10m", 600), ("-10m", -600)] {
+        let fleet = beside(clock, &[("SESSION_IDLE", "100")]).await;
+        let ahead = ahead(&fleet).await;
+        assert!((ahead - seconds).abs() <= 2, "its clock is {ahead} s ahead, not {seconds}");
+        let traffic = Traffic::start(&fleet.urls(), 30).await;
+        sleep(Duration::from_millis(400)).await;
+        let seen = traffic.stop().await;
+        println!("{clock}: {seen:?}");
+        seen.assert_undisturbed();
+    }
+}
+
+#[tokio::test]
+async fn limits_are_the_stores_whatever_time_an_instance_has() {
+    let env = [("SESSION_IDLE", "100"), ("SESSION_REFRESH_WITHIN", "50"), ("SESSION_ABSOLUTE", "300")];
+    for clock in ["+10m", "-10m"] {
+        let fleet = beside(clock, &env).await;
+        for first in 0..3 {
+            let browser = Browser::new(fleet.url(first));
+            let created = browser.get("/count").send().await;
+            assert!(created.set_cookies()[0].contains("; Max-Age=300"), "{:?}", created.set_cookies());
+            let key = record_key(&browser.cookie().expect("a session"));
+            let now = fleet.redis.cli(&["TIME"]).await;
+            let now: u64 = now.lines().next().and_then(|seconds| seconds.parse().ok()).expect("seconds");
+            let end: u64 = fleet.redis.cli(&["HGET", &key, "e"]).await.parse().expect("milliseconds");
+            assert!((298..=301).contains(&(end / 1000 - now)), "{clock}");
+            assert!((98_000..=100_000).contains(&left(&fleet, &browser).await), "{clock}");
+            for turn in 0..3 {
+                // Neither too early nor too late to slide.
+                fleet.redis.cli(&["PEXPIRE", &key, "60000"]).await;
+                let me = browser.at(fleet.url(turn)).get("/me").send().await;
+                assert_eq!((me.status, me.set_cookies().len()), (200, 0));
+                sleep(Duration::from_millis(30)).await;
+                assert!(left(&fleet, &browser).await <= 60_000, "{clock}");
+                fleet.redis.cli(&["PEXPIRE", &key, "40000"]).await;
+                browser.at(fleet.url(turn)).get("/me").send().await;
+                sleep(Duration::from_millis(60)).await;
+                assert!(left(&fleet, &browser).await > 95_000, "{clock}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_from_before_a_log_in_is_stale_on_an_instance_with_a_wrong_clock_too() {
+    for clock in ["+10m", "-10m"] {
+        let fleet = beside(clock, &[]).await;
+        for first in [0, 2] {
+            let (browser, behind) = (Browser::new(fleet.url(first)), Browser::new(fleet.url(0)));
+            browser.get("/count").send().await;
+            let before = browser.cookie().expect("a session");
+            behind.set_cookie("sid", before.trim_start_matches("sid="));
+            browser.post("/login?user=ada").send().await;
+            for turn in 0..3 {
+                let count = behind.at(fleet.url(turn)).get("/count").send().await;
+                assert_eq!((count.status, count.set_cookies().len()), (409, 0), "{clock}");
+                assert_eq!(browser.at(fleet.url(turn)).get("/me").send().await.json()["user"], "ada", "{clock}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_cookies_from_instances_with_different_clocks_the_newest_still_wins() {
+    let fleet = beside("+10m", &[]).await;
+    let (older, newer) = (Browser::new(fleet.url(2)), Browser::new(fleet.url(0)));
+    older.post("/login?user=older").send().await;
+    sleep(Duration::from_millis(1100)).await;
+    newer.post("/login?user=newer").send().await;
+    let both = [&older, &newer].map(|browser| browser.cookie().expect("logged in")).join("; ");
+    for turn in 0..3 {
+        let me = Browser::new(fleet.url(turn)).get("/me").cookie(&both).send().await;
+        assert_eq!(me.json()["user"], "newer");
+    }
+}
+
+/// The faketime library, which reads the time that a file says, again and again.
+fn library() -> &'static str {
+    const PLACES: [&str; 3] = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/faketime/libfaketimeMT.so.1",
+    ];
+    PLACES.into_iter().find(|place| Path::new(place).exists()).expect("libfaketime: apt-get install faketime")
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_an_hour_forth_and_back_is_noticed_by_nobody() {
+    let dir = TempDir::new("clock").expect("a directory");
+    let file = dir.write("clock", "+0s\n").expect("a file");
+    let env = [("SESSION_IDLE", "100"), ("SESSION_REFRESH_WITHIN", "100"), ("SESSION_ABSOLUTE", "200")];
+    let mut fleet = Fleet::start_with(2, &env).await;
+    let path = file.display().to_string();
+    let jumping = [
+        ("LD_PRELOAD", library()),
+        ("FAKETIME_TIMESTAMP_FILE", &path),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ];
+    let third = fleet.env(&[&env[..], &jumping].concat());
+    fleet.instances.push(Instance::start(&third).await);
+    let traffic = Traffic::start(&fleet.urls(), 30).await;
+    for (clock, seconds) in [("+1h\n", 3600), ("-1h\n", -3600), ("+0s\n", 0)] {
+        fs::write(&file, clock).expect("a file");
+        sleep(Duration::from_millis(300)).await;
+        let ahead = ahead(&fleet).await;
+        assert!((ahead - seconds).abs() <= 2, "its clock is {ahead} s ahead, not {seconds}");
+    }
+    let seen = traffic.stop().await;
+    println!("{seen:?}");
+    seen.assert_undisturbed();
+}

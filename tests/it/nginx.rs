@@ -1,1 +1,135 @@
-//! nginx
+//! Three instances behind the bundled nginx, as users meet them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use crate::concurrency::Traffic;
+use crate::harness::{Browser, Fleet, Nginx};
+
+async fn begin(env: &[(&str, &str)]) -> (Fleet, Nginx, Browser) {
+    let fleet = Fleet::start_with(3, env).await;
+    let ports: Vec<u16> = fleet.instances.iter().map(crate::harness::Instance::port).collect();
+    let nginx = Nginx::start(&ports).await;
+    let browser = Browser::new(nginx.url());
+    (fleet, nginx, browser)
+}
+
+#[tokio::test]
+async fn the_counter_goes_up_by_one_while_the_instance_changes() {
+    let (_fleet, _nginx, browser) = begin(&[]).await;
+    let mut instances = Vec::new();
+    for count in 1..=9 {
+        let answer = browser.get("/count").send().await;
+        assert_eq!((answer.status, answer.json()), (200, json!({ "count": count, "session": count > 1 })));
+        assert_eq!(answer.set_cookies().len(), usize::from(count == 1));
+        instances.push(answer.header("x-instance").expect("a name"));
+    }
+    assert!(instances.windows(2).all(|two| two[0] != two[1]), "{instances:?}");
+    assert_eq!(instances.iter().collect::<BTreeSet<_>>().len(), 3, "{instances:?}");
+}
+
+#[tokio::test]
+async fn of_100_parallel_additions_through_nginx_each_has_its_own_sum() {
+    let (_fleet, _nginx, browser) = begin(&[]).await;
+    browser.post("/login?user=ada").send().await;
+    let answers = join_all((0..100).map(|_| browser.get("/count").send())).await;
+    assert!(answers.iter().all(|answer| answer.status == 200 && answer.set_cookies().is_empty()));
+    let sums: BTreeSet<u64> = answers.iter().filter_map(|answer| answer.json()["count"].as_u64()).collect();
+    assert_eq!(sums, (1..=100).collect());
+    let instances: BTreeSet<_> = answers.iter().filter_map(|answer| answer.header("x-instance")).collect();
+    assert_eq!(instances.len(), 3);
+}
+
+#[tokio::test]
+async fn a_killed_instance_loses_no_session_behind_nginx() {
+    let (mut fleet, nginx, browser) = begin(&[]).await;
+    browser.post("/login?user=ada").send().await;
+    let traffic = Traffic::start(&[nginx.url()], 40).await;
+    sleep(Duration::from_millis(150)).await;
+    fleet.instances[1].kill();
+    sleep(Duration::from_millis(400)).await;
+    fleet.instances[1].restart().await;
+    sleep(Duration::from_millis(200)).await;
+    let seen = traffic.stop().await;
+    println!("{seen:?}");
+    seen.assert_nobody_lost();
+    assert_eq!(seen.unanswered, 0);
+    // Each of eight workers had at most one request in flight.
+    assert!(seen.answers.keys().all(|status| [200, 502].contains(status)), "{seen:?}");
+    assert!(seen.answers.get(&502).is_none_or(|count| *count <= 8), "{seen:?}");
+    assert_eq!(browser.get("/me").send().await.json()["user"], "ada");
+}
+
+#[tokio::test]
+async fn instances_restarted_one_after_another_behind_nginx_lose_no_session_and_no_request() {
+    let (mut fleet, nginx, _) = begin(&[]).await;
+    let traffic = Traffic::start(&[nginx.url()], 40).await;
+    for instance in &mut fleet.instances {
+        instance.restart().await;
+        // nginx leaves an instance alone for one to two seconds after a failure: `fail_timeout=1s`.
+        sleep(Duration::from_millis(2100)).await;
+    }
+    let seen = traffic.stop().await;
+    println!("{seen:?}");
+    seen.assert_nobody_lost();
+    assert!(seen.answers.keys().all(|status| *status == 200), "{seen:?}");
+}
+
+#[tokio::test]
+async fn cookies_pass_nginx_unchanged() {
+    let env = [("COOKIE_SECURE", "always"), ("COOKIE_SAME_SITE", "none"), ("COOKIE_PARTITIONED", "true")];
+    let (fleet, _nginx, browser) = begin(&env).await;
+    let direct = fleet.browser();
+    for path in ["/login?user=ada", "/rotate", "/remember-me?days=1", "/logout"] {
+        let (through, direct) = (browser.post(path).send().await, direct.post(path).send().await);
+        let attributes = |lines: Vec<String>| {
+            assert_eq!(lines.len(), 1, "{path}: {lines:?}");
+            lines[0].split_once(';').expect("attributes").1.to_owned()
+        };
+        assert_eq!(attributes(through.set_cookies()), attributes(direct.set_cookies()), "{path}");
+        for header in ["cache-control", "vary"] {
+            assert_eq!(through.header(header), direct.header(header), "{path}: {header}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_503_comes_through_with_its_retry_after_and_the_cookie_is_kept() {
+    let (fleet, _nginx, browser) = begin(&[]).await;
+    browser.post("/login?user=ada").send().await;
+    fleet.redis.freeze();
+    let answer = browser.get("/me").send().await;
+    assert_eq!((answer.status, answer.header("retry-after").as_deref()), (503, Some("1")));
+    assert_eq!((answer.text().as_str(), answer.set_cookies().len()), ("Service Unavailable", 0));
+    assert_eq!(browser.get("/static").send().await.status, 200);
+    fleet.redis.thaw();
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(browser.get("/me").send().await.json()["user"], "ada");
+}
+
+#[tokio::test]
+async fn only_websocket_upgrades_are_passed_on() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let nginx = Nginx::start(&[listener.local_addr().expect("its address").port()]).await;
+    for (asked, passed) in [("websocket", Some("websocket")), ("WebSocket", Some("websocket")), ("h2c", None)] {
+        let mut client = TcpStream::connect(("127.0.0.1", nginx.port())).await.expect("nginx listens");
+        let request = format!("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {asked}\r\n\r\n");
+        client.write_all(request.as_bytes()).await.expect("nginx reads");
+        let (mut instance, _) = listener.accept().await.expect("nginx connects");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(instance.read_u8().await.expect("a request"));
+        }
+        let head = String::from_utf8_lossy(&head).to_lowercase();
+        let has = |line: &str| head.lines().any(|other| other == line);
+        assert_eq!(has("upgrade: websocket"), passed.is_some(), "{head}");
+        assert_eq!(has("connection: upgrade"), passed.is_some(), "{head}");
+        assert!(passed.is_some() || !head.contains("upgrade"), "{head}");
+    }
+}

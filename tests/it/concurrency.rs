@@ -5,4 +5,4 @@ mod rolls;
 mod traffic;
 mod values;
 
-pub(crate) use traffic::{Summary, Traffic};
+pub(crate) use traffic::Traffic;

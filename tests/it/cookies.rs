@@ -20,12 +20,14 @@ fn attributes(answer: &Answer) -> Vec<String> {
     attributes
 }
 
+type Env = &'static [(&'static str, &'static str)];
+
 /// Longer than browsers keep any cookie: the longest life that a session without absolute limit can have.
 const DAYS_400: &str = "Max-Age=34560000";
 
 #[tokio::test]
 async fn each_setting_has_its_attribute() {
-    let cases: [(&[(&str, &str)], &[&str]); 11] = [
+    let cases: [(Env, &[&str]); 11] = [
         (&[], &["HttpOnly", DAYS_400, "Path=/", "SameSite=Lax"]),
         (&[("COOKIE_SECURE", "always")], &["HttpOnly", DAYS_400, "Path=/", "SameSite=Lax", "Secure"]),
         (&[("COOKIE_SECURE", "never")], &["HttpOnly", DAYS_400, "Path=/", "SameSite=Lax"]),
@@ -111,8 +113,9 @@ async fn foreign_cookies_however_broken_hide_ours_not() {
     let ours = browser.cookie().expect("a session");
     let url = format!("{}/me", instance.url());
     let client = Client::new();
-    let many = (0..500).map(|number| format!("c{number}={number}; ")).collect::<String>();
-    let forged = (0..7).map(|number| format!("sid=forged{number}; ")).collect::<String>();
+    let many: Vec<_> = (0..500).map(|number| format!("c{number}={number}; ")).collect();
+    let forged: Vec<_> = (0..7).map(|number| format!("sid=forged{number}; ")).collect();
+    let (many, forged) = (many.concat(), forged.concat());
     let lines: Vec<Vec<u8>> = vec![
         [b"latin=caf\xe9; ".to_vec(), ours.clone().into_bytes()].concat(),
         [ours.clone().into_bytes(), b"; \xff\xfe=\x80".to_vec()].concat(),

@@ -81,7 +81,7 @@ async fn an_instance_starts_while_redis_is_away() {
         assert_eq!(browser.get("/readyz").send().await.status, 503);
     }
     redis.restart().await;
-    sleep(Duration::from_millis(1000)).await;
+    sleep(Duration::from_secs(1)).await;
     assert_eq!(browser.get("/readyz").send().await.status, 200);
     assert_eq!(browser.get("/count").send().await.status, 200);
     let log = instance.log();

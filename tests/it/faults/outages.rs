@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::sleep;
 
 use super::{assert_back, assert_out};
@@ -39,12 +40,15 @@ async fn a_redis_that_hangs_logs_nobody_out() {
     let browser = fleet.browser();
     browser.post("/login?user=ada").send().await;
     browser.get("/count").send().await;
+    let slow = tokio::spawn(browser.get("/slow?ms=100&k=a&v=b").send());
+    sleep(Duration::from_millis(50)).await;
     fleet.redis.freeze();
+    assert_eq!(slow.await.expect("no panic").status, 503);
     assert_out(&browser).await;
     fleet.redis.thaw();
     assert_back(&browser, "ada").await;
     // What was sent meanwhile was not done afterwards.
-    assert_eq!(browser.get("/me").send().await.json()["count"], 2);
+    assert_eq!(browser.get("/dump").send().await.json(), json!({ "data": { "n": 2 } }));
 }
 
 #[tokio::test]

@@ -91,17 +91,35 @@ async fn a_write_whose_replies_are_lost_is_done_once_or_not_at_all() {
 async fn a_reply_that_is_cut_is_asked_for_again_and_the_value_is_added_exactly_once() {
     let setup = begin().await;
     let (wire, browser) = (&setup.wire, &setup.browser);
-    // The first replies are those of the load, later ones those of the write.
-    for (bytes, count) in (0..400).step_by(20).zip(2..) {
-        let before = wire.connections();
-        wire.set(Mode::CutOnce(bytes));
+    // In the reply of the load, right after it, and in that of the write: the addition was done then.
+    let places: [(bool, u64); 8] =
+        [(false, 0), (false, 1), (false, 100), (true, 0), (true, 1), (true, 9), (true, 20), (true, 30)];
+    for ((after_load, bytes), count) in places.into_iter().cycle().take(24).zip(2..) {
+        let before = (wire.connections(), wire.reply_bytes());
+        assert_eq!(browser.get("/me").send().await.status, 200);
+        let load = wire.reply_bytes() - before.1;
+        let at = if after_load { load + bytes } else { bytes };
+        wire.set(Mode::CutOnce(at));
         let answer = browser.get("/count").send().await;
-        assert_eq!((answer.status, answer.set_cookies().len()), (200, 0), "cut after {bytes} bytes");
-        assert_eq!(answer.json()["count"], count, "cut after {bytes} bytes");
-        if bytes < 200 {
-            assert!(wire.connections() > before, "nothing was cut after {bytes} bytes");
-        }
+        assert_eq!((answer.status, answer.set_cookies().len()), (200, 0), "cut after {at} of {load} bytes");
+        assert_eq!(answer.json()["count"], count, "cut after {at} of {load} bytes");
+        assert_eq!(wire.connections(), before.0 + 1, "nothing was cut after {at} of {load} bytes");
     }
+}
+
+#[tokio::test]
+async fn a_write_that_was_held_up_on_the_way_is_not_done_late() {
+    let setup = begin().await;
+    let (wire, browser) = (&setup.wire, &setup.browser);
+    // So that the load is answered and the write does not arrive.
+    let slow = tokio::spawn(browser.get("/slow?ms=100&k=a&v=b").send());
+    sleep(Duration::from_millis(50)).await;
+    wire.set(Mode::Swallow);
+    assert_eq!(slow.await.expect("no panic").status, 503);
+    sleep(Duration::from_millis(20)).await;
+    wire.set(Mode::Forward);
+    assert_back(browser, "ada").await;
+    assert_eq!(browser.get("/exists?k=a").send().await.json()["exists"], false);
 }
 
 #[tokio::test]

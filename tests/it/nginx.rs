@@ -56,11 +56,13 @@ async fn a_killed_instance_loses_no_session_behind_nginx() {
     sleep(Duration::from_millis(400)).await;
     fleet.instances[1].restart().await;
     sleep(Duration::from_millis(200)).await;
-    let seen = traffic.stop().await;
+    let mut seen = traffic.stop().await;
     println!("{seen:?}");
+    // Each of eight workers had at most one request in flight. nginx asks another instance then, although the
+    // first may have done it and died before it said so.
+    assert!(std::mem::take(&mut seen.repeated) <= 8, "{seen:?}");
     seen.assert_nobody_lost();
     assert_eq!(seen.unanswered, 0);
-    // Each of eight workers had at most one request in flight.
     assert!(seen.answers.keys().all(|status| [200, 502].contains(status)), "{seen:?}");
     assert!(seen.answers.get(&502).is_none_or(|count| *count <= 8), "{seen:?}");
     assert_eq!(browser.get("/me").send().await.json()["user"], "ada");

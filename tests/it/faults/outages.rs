@@ -1,6 +1,6 @@
 //! The server is killed, or hangs.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::time::sleep;
@@ -20,6 +20,10 @@ async fn a_killed_and_restarted_redis_logs_nobody_out() {
         for _ in 0..3 {
             assert_out(&browser).await;
         }
+        // When it has been away for longer than a request may wait, nobody waits any more.
+        let begun = Instant::now();
+        assert_eq!(browser.get("/me").send().await.status, 503);
+        assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
         fleet.redis.restart().await;
         assert_back(&browser, "ada").await;
         let count = browser.get("/me").send().await.json()["count"].clone();

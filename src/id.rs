@@ -70,6 +70,11 @@ pub struct Handle([u8; Handle::LEN]);
 
 impl Handle {
     pub(crate) const LEN: usize = 16;
+
+    /// One of `count` places, the same each time.
+    pub(crate) fn slot(self, count: usize) -> usize {
+        usize::from(self.0[0]) % count
+    }
 }
 
 impl fmt::Display for Handle {

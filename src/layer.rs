@@ -12,6 +12,7 @@ use crate::keys::KeyRing;
 use crate::lifetime::Lifetime;
 use crate::record::Limits;
 use crate::service::SessionService;
+use crate::session::Turns;
 use crate::store::{AnyStore, Store};
 
 /// A [`tower_layer::Layer`] that gives each request its session.
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) attributes: Attributes,
     pub(crate) lifetime: Lifetime,
     pub(crate) limits: Limits,
+    pub(crate) turns: Turns,
     pub(crate) unreadable: Throttle,
 }
 
@@ -210,6 +212,7 @@ impl<S: Store> SessionLayerBuilder<S> {
             store: Box::new(self.store),
             keys: self.keys,
             limits,
+            turns: Turns::default(),
             unreadable: Throttle::default(),
         };
         Ok(SessionLayer { shared: Arc::new(shared) })

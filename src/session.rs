@@ -10,6 +10,7 @@ mod lazy;
 mod log_in;
 mod seal;
 mod standing;
+mod turns;
 mod write;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub use self::lazy::LazySession;
 pub(crate) use self::lazy::Visit;
 pub(crate) use self::seal::Settled;
 use self::standing::Standing;
+pub(crate) use self::turns::Turns;
 use crate::delta::Change;
 use crate::error::{Error, ErrorKind};
 use crate::id::Handle;

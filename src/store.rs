@@ -62,6 +62,11 @@ pub trait Store: Send + Sync + 'static {
     /// The store's time, as well as it is known here without asking.
     fn now(&self) -> Timestamp;
 
+    /// The limit of all time that one request spends in calls of this store.
+    fn budget(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     /// Whether the store answers now.
     fn ping(&self, budget: &Budget) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
@@ -225,6 +230,7 @@ pub(crate) trait AnyStore: Send + Sync {
     fn load<'a>(&'a self, handles: &'a [Handle], budget: &'a Budget) -> Boxed<'a, Vec<Loaded>>;
     fn apply<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome>;
     fn now(&self) -> Timestamp;
+    fn budget(&self) -> Duration;
 }
 
 impl<S: Store> AnyStore for S {
@@ -238,6 +244,10 @@ impl<S: Store> AnyStore for S {
 
     fn now(&self) -> Timestamp {
         Store::now(self)
+    }
+
+    fn budget(&self) -> Duration {
+        Store::budget(self)
     }
 }
 

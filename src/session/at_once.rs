@@ -3,15 +3,13 @@
 //! Operations of one request take turns. Each takes along what was staged before it; when it fails, or its future is
 //! dropped, that is staged again, and will be applied or refused with the response.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 
 use super::standing::Standing;
 use super::write::Along;
 use super::{Session, Visit, decode, encode};
-use crate::clock::jitter;
 use crate::error::{Error, ErrorKind, Unavailable, UnavailableKind};
 use crate::store::{Add, Intent, Outcome, integer};
 
@@ -63,7 +61,9 @@ impl Session {
             let certain = held.is_staged(key) || held.live().is_none();
             (held.read(key).map(str::to_owned), certain)
         });
-        for round in 0..UPDATES_MOST {
+        // Without it, of many that update at once each success of one would make the attempts of all others fail.
+        let mut turn = None;
+        for _ in 0..UPDATES_MOST {
             let value = change(text.as_deref().map(decode).transpose()?);
             let new = encode(&value)?;
             visit.held(|held| held.check(key, &new, &visit.layer().limits))?;
@@ -71,7 +71,9 @@ impl Session {
             match visit.apply(Along { expect, ..Along::set(key, new) }).await? {
                 Outcome::Conflict(current) => {
                     text = current;
-                    visit.make_way(round).await;
+                    if turn.is_none() {
+                        turn = visit.take_turn_among_updates().await;
+                    }
                 }
                 outcome => return outcome.done().map(|_| value),
             }
@@ -116,13 +118,8 @@ impl Session {
 }
 
 impl Visit {
-    /// Many requests update the same value: every other time one waits a while, the longer the more often it met
-    /// others, and tries twice then: once for the newest value, and once with it. The time counts.
-    async fn make_way(&self, round: usize) {
-        if round % 2 == 1 {
-            let pause = jitter(Duration::from_millis(2 << round.min(10).div_ceil(2)));
-            self.budget.spend(pause);
-            tokio::time::sleep(pause).await;
-        }
+    async fn take_turn_among_updates(&self) -> Option<SemaphorePermit<'_>> {
+        let handle = self.held(|held| held.live().map(|live| live.id.handle()))?;
+        self.layer().turns.take(handle, &self.call_budget(), self.layer().store.budget()).await
     }
 }

@@ -121,6 +121,10 @@ impl Store for RedisStore {
         self.shared.clock.now()
     }
 
+    fn budget(&self) -> Duration {
+        self.shared.policy.budget
+    }
+
     async fn ping(&self, budget: &Budget) -> Result<(), Unavailable> {
         self.shared.read(&[], true, budget).await.map(|_| ())
     }

@@ -1,0 +1,34 @@
+//! Updates of one session that got in each other's way take turns in this process.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::id::Handle;
+use crate::store::Budget;
+
+/// One place for the updates of some of the sessions. Sessions that share one wait a little longer, no more.
+#[derive(Debug)]
+pub(crate) struct Turns([Semaphore; 64]);
+
+impl Turns {
+    /// A turn among this session's updates, in the order of asking. The wait counts as time spent on the store, and
+    /// ends with it: then there is none, and the update tries its luck.
+    ///
+    /// Whoever holds one awaits the store only, within a request's budget. Dropping it, also with the future that
+    /// holds it, passes the turn on.
+    pub(super) async fn take(&self, handle: Handle, budget: &Budget, most: Duration) -> Option<SemaphorePermit<'_>> {
+        let asked = Instant::now();
+        // The semaphore is never closed.
+        let turn = timeout(budget.left(most), self.0[handle.slot(self.0.len())].acquire()).await;
+        budget.spend(asked.elapsed());
+        turn.ok()?.ok()
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Semaphore::new(1)))
+    }
+}

@@ -8,6 +8,7 @@ mod commands;
 mod concurrency;
 mod contract;
 mod cookies;
+mod documents;
 mod faults;
 mod lifecycle;
 mod nginx;

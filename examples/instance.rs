@@ -12,6 +12,7 @@ mod settings;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderValue;
@@ -36,7 +37,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), String> {
-    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    let settings = Settings::read(|name| std::env::var_os(name))?;
     settings.log.start();
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("LISTEN = {listen}: {error}"))?;
@@ -45,11 +46,20 @@ async fn run() -> Result<(), String> {
     let app = app(&name, layer, store)?.into_make_service_with_connect_info::<SocketAddr>();
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
     tracing::info!(instance = %name, address = %listen, "listening");
+    let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
         terminate.recv().await;
+        stop.send_replace(true);
     });
-    serving.await.map_err(|error| format!("LISTEN = {listen}: {error}"))
+    tokio::select! {
+        served = serving => served.map_err(|error| format!("LISTEN = {listen}: {error}")),
+        // A client that never finishes its request must not keep us.
+        () = async { let _ = stopping.changed().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+    }
 }
+
+/// The longest time that requests in flight have to end after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// The layers, from the outside in: the instance's name, panics as 500, the peer's address, the session.
 fn app(name: &str, layer: stickless::SessionLayer, store: settings::Store) -> Result<Router, String> {

@@ -6,7 +6,7 @@ mod headers;
 use http::HeaderValue;
 use time::OffsetDateTime;
 
-pub(crate) use self::find::candidates;
+pub(crate) use self::find::{Candidates, candidates};
 pub(crate) use self::headers::dress;
 use crate::error::ConfigError;
 

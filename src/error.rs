@@ -107,6 +107,15 @@ impl Unavailable {
     }
 }
 
+/// By kind.
+impl PartialEq for Unavailable {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+impl Eq for Unavailable {}
+
 impl From<UnavailableKind> for Unavailable {
     fn from(kind: UnavailableKind) -> Self {
         Self { kind, source: None }

@@ -3,32 +3,32 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Unavailable, UnavailableKind};
+use crate::error::Unavailable;
 use crate::id::Handle;
 
 /// A cause is told again after this long, if it lasts.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Tells each kind of failure once a minute at most: a line for a cause, not for a request.
+/// Tells each thing once a minute at most: a line for a cause, not for a request.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle(Mutex<Vec<(UnavailableKind, Instant)>>);
+pub(crate) struct Throttle(Mutex<Vec<(&'static str, Instant)>>);
 
 impl Throttle {
-    fn may_tell(&self, kind: UnavailableKind) -> bool {
+    fn may_tell(&self, what: &'static str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match told.iter_mut().find(|(known, _)| *known == kind) {
+        match told.iter_mut().find(|(known, _)| *known == what) {
             Some((_, at)) if at.elapsed() < AGAIN => return false,
             Some((_, at)) => *at = Instant::now(),
-            None => told.push((kind, Instant::now())),
+            None => told.push((what, Instant::now())),
         }
         true
     }
 }
 
-/// The store answers, but not what it was asked: it refuses writes, or denies access.
+/// The store answers, but not what it was asked: it is busy, refuses writes, or denies access. `code` is its own word.
 #[cfg(feature = "redis")]
-pub(crate) fn store_refuses(throttle: &Throttle, cause: &Unavailable) {
-    if throttle.may_tell(cause.kind()) {
+pub(crate) fn store_refuses(throttle: &Throttle, code: &'static str, cause: &Unavailable) {
+    if throttle.may_tell(code) {
         tracing::error!(event = "store_refuses", cause = %cause, source = %source(cause), "session store: {cause}");
     }
 }
@@ -57,9 +57,10 @@ pub(crate) fn write_refused(session: Option<Handle>, why: &str) {
 }
 
 /// This session's record cannot be read; it is left as it is.
-pub(crate) fn record_unreadable(throttle: &Throttle, cause: &Unavailable) {
-    if throttle.may_tell(cause.kind()) {
-        tracing::warn!(event = "record_unreadable", cause = %cause, source = %source(cause), "session record left alone");
+pub(crate) fn record_unreadable(throttle: &Throttle, session: Option<Handle>, cause: &Unavailable) {
+    if throttle.may_tell("record_unreadable") {
+        let session = session.map(tracing::field::display);
+        tracing::warn!(event = "record_unreadable", session, cause = %cause, source = %source(cause), "session record left alone");
     }
 }
 
@@ -69,16 +70,17 @@ pub(crate) fn slide_failed(session: Handle, cause: &Unavailable) {
 }
 
 /// A request carried several verified cookies of our name.
-pub(crate) fn duplicate_cookies(count: usize) {
-    tracing::warn!(event = "duplicate_cookies", count, "several session cookies in one request");
+pub(crate) fn duplicate_cookies(throttle: &Throttle, count: usize) {
+    if throttle.may_tell("duplicate_cookies") {
+        tracing::warn!(event = "duplicate_cookies", count, "several session cookies in one request");
+    }
 }
 
 /// The application set a cookie of the session's name; it was dropped.
-pub(crate) fn foreign_set_cookie() {
-    tracing::warn!(
-        event = "foreign_set_cookie",
-        "the application's Set-Cookie with the session cookie's name was dropped"
-    );
+pub(crate) fn foreign_set_cookie(throttle: &Throttle) {
+    if throttle.may_tell("foreign_set_cookie") {
+        tracing::warn!(event = "foreign_set_cookie", "the application's own cookie of the session's name was dropped");
+    }
 }
 
 fn source(cause: &Unavailable) -> String {

@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) lifetime: Lifetime,
     pub(crate) limits: Limits,
     pub(crate) turns: Turns,
-    pub(crate) unreadable: Throttle,
+    pub(crate) told: Throttle,
 }
 
 impl SessionLayer {
@@ -194,7 +194,7 @@ impl<S: Store> SessionLayerBuilder<S> {
     pub fn build(self) -> Result<SessionLayer, ConfigError> {
         let lifetime = Lifetime {
             idle: self.idle,
-            refresh_within: self.refresh_within.unwrap_or(self.idle * 4 / 5),
+            refresh_within: self.refresh_within.unwrap_or(self.idle / 5 * 4),
             absolute: self.absolute,
             idle_anonymous: self.idle_anonymous,
         };
@@ -213,7 +213,7 @@ impl<S: Store> SessionLayerBuilder<S> {
             keys: self.keys,
             limits,
             turns: Turns::default(),
-            unreadable: Throttle::default(),
+            told: Throttle::default(),
         };
         Ok(SessionLayer { shared: Arc::new(shared) })
     }

@@ -13,8 +13,8 @@ use crate::record::{Life, Record};
 const COOKIE_CAP: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// Longer limits are mistakes, and would not fit every store.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-/// A slide that would gain less than this is not worth a write.
-const GRAIN: Duration = Duration::from_secs(1);
+/// Near the absolute limit a slide that would gain less than this is not worth a write.
+const GRAIN: Duration = Duration::from_millis(100);
 
 /// The layer's limits, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,9 @@ impl Lifetime {
     /// it. None outside the threshold, and none where the absolute limit leaves nothing to gain.
     pub(crate) fn due(&self, record: &Record, now: Timestamp) -> Option<Duration> {
         let within = self.within(&record.life);
-        let gain = record.life.span(now).saturating_sub(record.expires_in);
-        (record.expires_in < within && gain >= GRAIN).then_some(within)
+        let span = record.life.span(now);
+        let gains = span == record.life.idle || span.saturating_sub(record.expires_in) >= GRAIN;
+        (record.expires_in < within && gains).then_some(within)
     }
 }
 
@@ -82,7 +83,9 @@ impl Life {
     /// browsers keep one.
     pub(crate) fn max_age(&self, now: Timestamp) -> Duration {
         let longest = self.end.map_or(COOKIE_CAP, |end| end.since(now).min(COOKIE_CAP));
+        // Zero would remove the cookie, which only a log-out may.
         Duration::from_secs(longest.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
+            .max(Duration::from_secs(1))
     }
 }
 
@@ -128,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn a_short_session_slides_like_a_long_one() {
+        let second = Duration::from_secs(1);
+        let short = Lifetime { idle: second, refresh_within: second * 4 / 5, ..lifetime() };
+        let life = short.begin(NOW, true, None);
+        assert_eq!(short.due(&record(life, second * 3 / 4), NOW), Some(second * 4 / 5));
+    }
+
+    #[test]
     fn a_session_with_its_own_idle_limit_slides_at_the_same_share_of_it() {
         let life = lifetime().begin(NOW, true, Some(HOUR / 2));
         assert_eq!(lifetime().due(&record(life, HOUR * 2 / 5), NOW), None);
@@ -147,6 +158,7 @@ mod tests {
         let day = HOUR * 24;
         let life = |absolute| Lifetime { absolute, ..lifetime() }.begin(NOW, true, None);
         assert_eq!(life(Some(HOUR)).max_age(NOW), HOUR);
+        assert_eq!(life(Some(HOUR)).max_age(NOW.plus(HOUR * 2)), Duration::from_secs(1));
         assert_eq!(life(Some(HOUR)).max_age(NOW.plus(Duration::from_millis(1))), HOUR);
         assert_eq!(life(None).max_age(NOW), day * 400);
         assert_eq!(life(Some(day * 1000)).max_age(NOW), day * 400);

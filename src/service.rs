@@ -44,12 +44,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (tokens, count) = candidates(request.headers(), &self.shared.attributes.name, &self.shared.keys);
-        if count > 1 {
-            event::duplicate_cookies(count);
+        let found = candidates(request.headers(), &self.shared.attributes.name, &self.shared.keys);
+        if found.sessions > 1 {
+            event::duplicate_cookies(&self.shared.told, found.sessions);
         }
-        let https = Origin::of(&request).https;
-        let session = LazySession::new(self.shared.clone(), tokens, count > 1, https);
+        let session = LazySession::new(self.shared.clone(), found, Origin::of(&request).https);
         request.extensions_mut().insert(session.clone());
         ResponseFuture {
             step: Step::Handling { handler: self.inner.call(request) },
@@ -94,7 +93,7 @@ where
                 StepProj::Handling { handler } => {
                     let handled = ready!(poll_handler(handler, cx));
                     let failed = !matches!(&handled, Ok(Ok(response)) if !response.status().is_server_error());
-                    let Some(session) = this.session.loaded() else {
+                    let Some(session) = this.session.loaded_or_sealed() else {
                         return Poll::Ready(answer(handled, Settled::default(), this.session, this.shared));
                     };
                     if let Some(settled) = session.settle_at_once(failed) {
@@ -134,7 +133,7 @@ fn answer<R: Default, E>(
         response = refusal(status);
     }
     if dress(response.headers_mut(), &shared.attributes.name, settled.cookies, session.was_looked_at()) {
-        event::foreign_set_cookie();
+        event::foreign_set_cookie(&shared.told);
     }
     Ok(response)
 }

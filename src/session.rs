@@ -139,9 +139,7 @@ impl Session {
     pub fn remove(&self, key: &str) -> Result<(), Error> {
         self.0.held(|held| {
             held.may_stage()?;
-            if held.read(key).is_some() {
-                held.stage().change(key, Change::Remove);
-            }
+            held.stage().change(key, Change::Remove);
             Ok(())
         })
     }

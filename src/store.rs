@@ -80,6 +80,8 @@ pub enum Loaded {
     Tombstone,
     /// Nothing.
     Missing,
+    /// Something that this version cannot read; it is left as it is.
+    Unreadable(Unavailable),
 }
 
 /// One write to one record.
@@ -131,7 +133,7 @@ pub struct Create {
 pub struct Apply {
     /// Removals, new values and a new life.
     pub delta: Delta,
-    /// Add to one integer, that the delta does not change.
+    /// Add to one integer, that the delta neither changes nor clears.
     pub add: Option<Add>,
     /// Do it only if one key has this JSON text, or is absent.
     pub expect: Option<(String, Option<String>)>,
@@ -158,7 +160,7 @@ pub enum Intent {
     /// Raise the generation.
     Rotate,
     /// Raise the generation, bind the user, begin the absolute limit anew. The data of another user are dropped.
-    /// On a record that is already this user's under a higher generation, the generation stays: the
+    /// On a record that is already this user's under a higher generation, the generation stays, if at all: the
     /// current cookie is issued again.
     LogIn {
         /// Whom.
@@ -167,6 +169,8 @@ pub enum Intent {
         idle: Duration,
         /// The absolute limit, from now on.
         absolute: Option<Duration>,
+        /// Whether a record that is already this user's, under a higher generation, is to be bound again.
+        reissue: bool,
     },
 }
 

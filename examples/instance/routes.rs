@@ -86,32 +86,33 @@ async fn count(session: Session) -> Result<Json<Value>, Error> {
     Ok(Json(json!({ "count": count, "session": there })))
 }
 
-async fn me(session: Session) -> Result<Json<Value>, Error> {
+async fn me(session: Session) -> Json<Value> {
     let state = match session.state() {
         stickless::State::New => "new",
         stickless::State::Live => "live",
         stickless::State::Stale => "stale",
     };
-    Ok(Json(json!({
+    Json(json!({
         "session": session.state() == stickless::State::Live,
         "user": session.user(),
-        "count": session.get::<Value>("n")?.unwrap_or_else(|| json!(0)),
+        "count": session.get::<Value>("n").map_or(Value::Null, |count| count.unwrap_or_else(|| json!(0))),
         "expires_in_ms": session.expires_in().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
         "state": state,
-    })))
+    }))
 }
 
 async fn exists(session: Session, Query(Key { k }): Query<Key>) -> Json<Value> {
     Json(json!({ "exists": session.contains(&k) }))
 }
 
-async fn dump(session: Session) -> Result<Json<Value>, Error> {
+async fn dump(session: Session) -> Json<Value> {
     let mut data = serde_json::Map::new();
     for key in session.keys() {
-        let value = session.get::<Value>(&key)?.unwrap_or_default();
+        // A value that cannot be decoded harms no other.
+        let value = session.get::<Value>(&key).ok().flatten().unwrap_or_default();
         data.insert(key, value);
     }
-    Ok(Json(json!({ "data": data })))
+    Json(json!({ "data": data }))
 }
 
 async fn set(session: Session, Query(Pair { k, v }): Query<Pair>) -> Result<StatusCode, Error> {
@@ -185,7 +186,7 @@ async fn slow(session: Session, Query(Wait { ms }): Query<Wait>, pair: Query<Pai
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn slow_read(session: Session, Query(Wait { ms }): Query<Wait>) -> Result<Json<Value>, Error> {
+async fn slow_read(session: Session, Query(Wait { ms }): Query<Wait>) -> Json<Value> {
     sleep(Duration::from_millis(ms)).await;
     me(session).await
 }
@@ -245,8 +246,8 @@ async fn fail(session: Session) -> Result<StatusCode, Error> {
     Ok(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-async fn readyz(State(app): State<App>) -> StatusCode {
-    if app.store.ping().await.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+async fn readyz(State(app): State<App>) -> Result<StatusCode, Unavailable> {
+    app.store.ping().await.map(|()| StatusCode::OK)
 }
 
 async fn not_implemented() -> StatusCode {

@@ -1,6 +1,9 @@
 //! The environment as settings, each checked; a message names the variable and its value.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -57,8 +60,8 @@ pub(crate) enum Store {
 }
 
 impl Settings {
-    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let env = Environment(&variable);
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        let env = Environment::read(variable)?;
         env.refuse_unknown()?;
         let listen: SocketAddr = env.parse("LISTEN", "127.0.0.1:3000", "must be an address and a port")?;
         Ok(Self {
@@ -68,11 +71,11 @@ impl Settings {
             store: StoreSettings {
                 url: env.text("STORE", "memory"),
                 prefix: env.text("STORE_PREFIX", "stickless:"),
-                attempts: env.parse("STORE_ATTEMPTS", "3", "must be a whole number")?,
+                attempts: env.parse::<NonZeroU32>("STORE_ATTEMPTS", "3", "must be a whole number above zero")?.get(),
                 timeout: env.millis("STORE_TIMEOUT_MS", "250")?,
                 budget: env.millis("STORE_BUDGET_MS", "1000")?,
             },
-            keys: variable("SESSION_KEYS").filter(|keys| !keys.is_empty()),
+            keys: Some(env.text("SESSION_KEYS", "")).filter(|keys| !keys.is_empty()),
             session: SessionSettings {
                 idle: env.seconds("SESSION_IDLE", "3600")?,
                 refresh_within: env.optional_seconds("SESSION_REFRESH_WITHIN")?,
@@ -135,7 +138,7 @@ impl Settings {
 }
 
 impl CookieSettings {
-    fn read(env: &Environment<'_>) -> Result<Self, String> {
+    fn read(env: &Environment) -> Result<Self, String> {
         let domain = env.text("COOKIE_DOMAIN", "");
         if domain.contains(',') {
             return Err(format!("COOKIE_DOMAIN = {domain}: this version knows one domain only"));
@@ -184,12 +187,53 @@ const NOT_YET: [(&str, &str); 6] = [
     ("DRIFT", "off"),
 ];
 
-/// Environment variables; an empty one counts as not set.
-struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
+/// All settings.
+const NAMES: [&str; 27] = [
+    "LISTEN",
+    "INSTANCE",
+    "STORE",
+    "STORE_CA",
+    "STORE_PREFIX",
+    "STORE_ATTEMPTS",
+    "STORE_TIMEOUT_MS",
+    "STORE_BUDGET_MS",
+    "DURABILITY",
+    "SESSION_KEYS",
+    "SESSION_IDLE",
+    "SESSION_REFRESH_WITHIN",
+    "SESSION_ABSOLUTE",
+    "SESSION_IDLE_ANONYMOUS",
+    "SESSION_CAP",
+    "COOKIE_NAME",
+    "COOKIE_DOMAIN",
+    "COOKIE_PATH",
+    "COOKIE_HTTP_ONLY",
+    "COOKIE_PARTITIONED",
+    "COOKIE_SECURE",
+    "COOKIE_SAME_SITE",
+    "COOKIE_PERSISTENT",
+    "CLIENT_IP_SOURCE",
+    "TRUSTED_PROXIES",
+    "DRIFT",
+    "LOG",
+];
 
-impl Environment<'_> {
+/// Environment variables; an empty one counts as not set.
+struct Environment(HashMap<&'static str, String>);
+
+impl Environment {
+    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
+        let mut values = HashMap::new();
+        for name in NAMES {
+            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+            let value = value.into_string().map_err(|_| format!("{name} = …: must be UTF-8"))?;
+            values.insert(name, value);
+        }
+        Ok(Self(values))
+    }
+
     fn text(&self, name: &str, default: &str) -> String {
-        (self.0)(name).filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned())
+        self.0.get(name).cloned().unwrap_or_else(|| default.to_owned())
     }
 
     fn parse<T: FromStr>(&self, name: &str, default: &str, reason: &str) -> Result<T, String> {
@@ -206,7 +250,8 @@ impl Environment<'_> {
     }
 
     fn millis(&self, name: &str, default: &str) -> Result<Duration, String> {
-        self.parse(name, default, "must be whole milliseconds").map(Duration::from_millis)
+        let millis: NonZeroU64 = self.parse(name, default, "must be whole milliseconds above zero")?;
+        Ok(Duration::from_millis(millis.get()))
     }
 
     fn flag(&self, name: &str, default: &str) -> Result<bool, String> {

@@ -13,10 +13,22 @@ const VERIFIED_MOST: usize = 8;
 /// So many sessions are looked up at most.
 const LOADED_MOST: usize = 3;
 
-/// The verified tokens under our name, newest first, one for each session; and how many sessions there were.
-pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> (Vec<Token>, usize) {
+/// What a request carries under our name.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// The verified ones to look up, newest first, one for each session.
+    pub(crate) tokens: Vec<Token>,
+    /// How many sessions there were.
+    pub(crate) sessions: usize,
+    /// There were several values, verified or not.
+    pub(crate) several: bool,
+}
+
+/// Finds and verifies our cookies. What cannot be a token by its length is not counted among those that are verified.
+pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> Candidates {
     let mut tokens: Vec<Token> = Vec::new();
-    for token in values(headers, name).take(VERIFIED_MOST).filter_map(|value| keys.verify(name, value)) {
+    let likely = values(headers, name).filter(|value| KeyRing::could_be(value)).take(VERIFIED_MOST);
+    for token in likely.filter_map(|value| keys.verify(name, value)) {
         match tokens.iter_mut().find(|known| same(&known.id, &token.id)) {
             Some(known) if (known.generation, known.issued) < (token.generation, token.issued) => *known = token,
             Some(_) => {}
@@ -24,9 +36,9 @@ pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> (Ve
         }
     }
     tokens.sort_by_key(|token| Reverse((token.issued, token.generation)));
-    let count = tokens.len();
+    let sessions = tokens.len();
     tokens.truncate(LOADED_MOST);
-    (tokens, count)
+    Candidates { tokens, sessions, several: values(headers, name).nth(1).is_some() }
 }
 
 fn same(a: &Id, b: &Id) -> bool {
@@ -77,6 +89,15 @@ mod tests {
     }
 
     #[test]
+    fn values_that_cannot_be_tokens_do_not_hide_one_that_is() {
+        let keys = KeyRing::from_keys(&[[1; 32]]).expect("a key");
+        let token = keys.sign("sid", &Id::from_bytes([1; 16]), 1, 10);
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, format!("{}sid={token}", "sid=x; ".repeat(100)).parse().expect("a header value"));
+        assert_eq!(candidates(&headers, "sid", &keys).tokens.len(), 1);
+    }
+
+    #[test]
     fn the_newest_token_comes_first_and_no_more_than_three_are_looked_up() {
         let keys = KeyRing::from_keys(&[[1; 32]]).expect("a key");
         let sign = |id: u8, generation, issued| keys.sign("sid", &Id::from_bytes([id; 16]), generation, issued);
@@ -84,8 +105,8 @@ mod tests {
             .map(|v| format!("sid={v}"));
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, cookies.join("; ").parse().expect("a header value"));
-        let (tokens, count) = candidates(&headers, "sid", &keys);
-        assert_eq!(count, 4);
+        let Candidates { tokens, sessions, several } = candidates(&headers, "sid", &keys);
+        assert_eq!((sessions, several), (4, true));
         let seen: Vec<_> = tokens.iter().map(|token| (token.id.as_bytes()[0], token.generation)).collect();
         assert_eq!(seen, [(4, 1), (3, 1), (2, 2)]);
     }

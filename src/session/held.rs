@@ -1,6 +1,6 @@
 //! What one request holds of its session: how it stands, what it read, what it staged. No I/O.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::standing::{Dead, Due, Live, Standing, Why};
 use crate::clock::Timestamp;
@@ -9,6 +9,10 @@ use crate::error::{Error, ErrorKind};
 use crate::id::Id;
 use crate::record::{Limits, Record, Size};
 use crate::store::Done;
+
+/// A cookie is sent on the strength of a store's answer that is younger than this. An older one may have been
+/// overtaken, and would put an old cookie in place of a newer one.
+const PROOF: Duration = Duration::from_secs(1);
 
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub(crate) struct Held {
     pub(crate) due: Option<Due>,
     /// The response is to remove the cookie.
     pub(crate) removal: bool,
+    /// The dead cookie in whose place this request created a session at once, and not by a log-in.
+    pub(crate) replaced: Option<Dead>,
     /// This request logged in or out: other cookies of our name are to be expired with it.
     pub(crate) expire_variants: bool,
 }
@@ -43,6 +49,7 @@ impl Default for Held {
             phase: Phase::Open,
             due: None,
             removal: false,
+            replaced: None,
             expire_variants: false,
         }
     }
@@ -99,6 +106,11 @@ impl Held {
     /// Whether an operation may ask for another cookie now.
     pub(crate) fn may_send_cookie(&self) -> Result<(), Error> {
         if self.phase == Phase::Open { Ok(()) } else { Err(ErrorKind::Sealed.into()) }
+    }
+
+    /// Whether the handler has not answered yet.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
     }
 
     /// Whether a session may be created now: its cookie must still reach the client.
@@ -162,7 +174,19 @@ impl Held {
         self.phase = Phase::Sealing;
         if failed {
             self.staged = Delta::default();
+            self.drop_resigning();
         }
+    }
+
+    /// The cookie is not signed anew by this request.
+    pub(crate) fn drop_resigning(&mut self) {
+        self.due = self.due.filter(|due| due.why != Why::Resign);
+    }
+
+    /// Whether the store is to be asked again before the cookie is sent: its last word is old, a new signature can
+    /// wait for certainty, or a log-in may have been faster than the creation.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.due.is_some_and(|due| due.why == Why::Resign || due.proof.elapsed() > PROOF || self.replaced.is_some())
     }
 
     /// The headers go.

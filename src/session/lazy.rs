@@ -11,6 +11,7 @@ use super::Session;
 use super::held::Held;
 use super::standing::{Stand, Standing, stand};
 use crate::clock::Timestamp;
+use crate::cookie::Candidates;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event;
 use crate::id::WriteId;
@@ -50,11 +51,11 @@ pub(crate) struct Visit {
 }
 
 impl LazySession {
-    pub(crate) fn new(layer: Arc<Shared>, tokens: Vec<Token>, duplicates: bool, https: bool) -> Self {
+    pub(crate) fn new(layer: Arc<Shared>, found: Candidates, https: bool) -> Self {
         Self(Arc::new(Visit {
             layer,
-            tokens,
-            duplicates,
+            tokens: found.tokens,
+            duplicates: found.several,
             https,
             budget: Budget::default(),
             looked: AtomicBool::new(false),
@@ -93,9 +94,13 @@ impl LazySession {
         self.0.looked.load(Ordering::Relaxed)
     }
 
-    /// The session, if it was loaded.
-    pub(crate) fn loaded(&self) -> Option<Session> {
-        self.0.loaded.initialized().then(|| Session(self.0.clone()))
+    /// The session, if it was loaded. If not, whoever loads it later finds the headers gone.
+    pub(crate) fn loaded_or_sealed(&self) -> Option<Session> {
+        if self.0.loaded.initialized() {
+            return Some(Session(self.0.clone()));
+        }
+        self.0.held(Held::sent);
+        None
     }
 }
 
@@ -125,13 +130,10 @@ impl Visit {
             return Ok(());
         }
         let handles: Vec<_> = self.tokens.iter().map(|token| token.id.handle()).collect();
-        let loaded = self.layer.store.load(&handles, &self.budget).await.inspect_err(|cause| {
-            if matches!(cause.kind(), UnavailableKind::Corrupt | UnavailableKind::Newer) {
-                event::record_unreadable(&self.layer.unreadable, cause);
-            }
-        })?;
+        let loaded = self.layer.store.load(&handles, &self.budget).await?;
         let now = self.layer.store.now();
-        let Stand { standing, due, behind } = stand(&self.tokens, loaded, now);
+        let Stand { standing, due, behind } = stand(&self.tokens, loaded, now)
+            .inspect_err(|cause| event::record_unreadable(&self.layer.told, handles.first().copied(), cause))?;
         let slide = self.slide(&standing, behind, now);
         self.held(|held| held.looked_up(standing, due));
         if let Some(slide) = slide {

@@ -53,7 +53,7 @@ impl Session {
             }
             visit.create(Some(user), None).await?;
         }
-        visit.held(|held| held.expire_variants = true);
+        visit.held(|held| (held.replaced, held.expire_variants) = (None, true));
         Ok(())
     }
 }
@@ -62,7 +62,10 @@ impl Visit {
     /// Binds the presented session to the user: true when it is theirs now, or was under a newer generation.
     async fn bind(&self, presented: &Dead, user: &str) -> Result<bool, Error> {
         let lifetime = &self.layer().lifetime;
-        let intent = Intent::LogIn { user: user.to_owned(), idle: lifetime.idle, absolute: lifetime.absolute };
+        // What was staged on what was read before another log-in is not applied after it.
+        let late = self.held(|held| held.live().is_some() && held.is_changed());
+        let (user, idle, absolute) = (user.to_owned(), lifetime.idle, lifetime.absolute);
+        let intent = Intent::LogIn { user, idle, absolute, reissue: !late };
         let along = Along { intent: Some(intent), ..Along::default() };
         let handle = presented.id.handle();
         match self.change(handle, presented.generation, along).await? {
@@ -72,6 +75,7 @@ impl Visit {
                 }
                 Ok(true)
             }
+            Outcome::Superseded if late => Err(ErrorKind::Ended.into()),
             Outcome::Gone | Outcome::Superseded => Ok(false),
             outcome => outcome.done().map(|_| false),
         }
@@ -94,23 +98,40 @@ impl Visit {
         Ok(())
     }
 
+    /// A session was created in place of a dead cookie's: looks what is at that cookie now.
+    pub(super) async fn look_behind(&self, created: Handle, dead: &Dead) -> Result<(), Error> {
+        let loaded = self.layer().store.load(&[dead.id.handle()], &self.call_budget()).await;
+        match loaded.as_deref() {
+            Ok([behind, ..]) => self.yield_to_log_in(created, dead.clone(), behind).await,
+            Ok([]) => Ok(()),
+            Err(cause) => {
+                // Nobody will ever have its cookie.
+                let _ = self.destroy(created).await;
+                Err(cause.clone().into())
+            }
+        }
+    }
+
     /// A session was created in place of a dead cookie's: was a log-in with that cookie faster? Then its cookie must
     /// not be replaced, so what was created is destroyed again.
-    pub(super) async fn yield_to_log_in(&self, created: Handle) -> Result<(), Error> {
-        let Some(dead) = self.held(|held| held.dead().cloned()) else { return Ok(()) };
-        let store = &self.layer().store;
-        let loaded = store.load(&[dead.id.handle()], &self.call_budget()).await?;
-        let faster = loaded.into_iter().any(|loaded| match loaded {
+    pub(super) async fn yield_to_log_in(&self, created: Handle, dead: Dead, behind: &Loaded) -> Result<(), Error> {
+        let now = self.layer().store.now();
+        let faster = match behind {
             Loaded::Tombstone => true,
-            Loaded::Missing => false,
-            Loaded::Found(record) => record.rotated.is_some_and(|at| store.now().since(at) < GRACE),
-        });
-        if faster {
-            let write = Write { handle: created, generation: FIRST, id: WriteId::random()?, act: Act::Destroy };
-            store.apply(&write, &self.call_budget()).await?;
-            self.held(|held| held.stand(Standing::Stale { dead }));
-            return Err(ErrorKind::Ended.into());
+            Loaded::Missing | Loaded::Unreadable(_) => false,
+            Loaded::Found(record) => record.rotated.is_some_and(|at| now.since(at) < GRACE),
+        };
+        if !faster {
+            return Ok(());
         }
+        self.destroy(created).await?;
+        self.held(|held| held.stand(Standing::Stale { dead }));
+        Err(ErrorKind::Ended.into())
+    }
+
+    async fn destroy(&self, created: Handle) -> Result<(), Error> {
+        let write = Write { handle: created, generation: FIRST, id: WriteId::random()?, act: Act::Destroy };
+        self.layer().store.apply(&write, &self.call_budget()).await?;
         Ok(())
     }
 }

@@ -1,20 +1,15 @@
 //! The end of a request: what is staged is applied, and what the response says about the cookie is decided.
 
-use std::time::Duration;
-
 use http::{HeaderValue, StatusCode};
 
 use super::held::Held;
-use super::standing::{Due, Standing, Why};
+use super::standing::{Due, Standing};
 use super::write::Along;
 use super::{Session, Visit};
 use crate::error::{Error, ErrorKind};
 use crate::event;
+use crate::id::Handle;
 use crate::store::Loaded;
-
-/// A cookie is sent on the strength of a store's answer that is younger than this. An older one may have been
-/// overtaken, and would put an old cookie in place of a newer one.
-const PROOF: Duration = Duration::from_secs(1);
 
 /// What the response becomes.
 #[derive(Debug, Default)]
@@ -31,7 +26,7 @@ impl Session {
         let _turn = visit.turn.try_acquire().ok()?;
         let settled = visit.held(|held| {
             held.begin_seal(failed);
-            let nothing = !held.is_log_out() && !held.is_changed() && !held.due.is_some_and(needs_proof);
+            let nothing = !held.is_log_out() && !held.is_changed() && !held.is_doubtful();
             if nothing {
                 held.sent();
             }
@@ -49,12 +44,12 @@ impl Session {
         visit.held(Held::sent);
         match finished {
             Ok(()) => visit.settled(None),
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                visit.settled(Some(StatusCode::SERVICE_UNAVAILABLE))
-            }
             Err(error) => {
                 event::write_refused(self.id(), &error.to_string());
-                Settled { refused: Some(StatusCode::CONFLICT), cookies: Vec::new() }
+                if error.kind() == ErrorKind::Ended {
+                    visit.held(|held| held.due = None);
+                }
+                visit.settled(Some(error.status()))
             }
         }
     }
@@ -66,32 +61,40 @@ impl Visit {
         if self.held(|held| held.is_changed()) {
             self.apply(Along::default()).await?.done()?;
         }
-        if self.held(|held| held.due.is_some_and(needs_proof)) {
-            self.prove().await;
-        }
-        Ok(())
+        self.prove().await
     }
 
-    /// The handler took long since the cookie became due: is it still the current one? When the store cannot say, it
-    /// is sent: this request created the session or raised its generation, and nothing else will bring the cookie.
-    async fn prove(&self) {
-        let Some((handle, generation)) =
-            self.held(|held| held.live().map(|live| (live.id.handle(), live.record.generation)))
-        else {
-            return;
+    /// The last look before the cookie is sent. Is it still the current one, where the handler took long or the cookie
+    /// is only signed anew? Was a log-in faster, where a session was created in place of a dead cookie's?
+    ///
+    /// When the store cannot say, a new signature is left to another request. A cookie of a session that this request
+    /// created, or raised, is sent: nothing else will bring it.
+    async fn prove(&self) -> Result<(), Error> {
+        let (Some(own), replaced) = self.held(|held| {
+            let own = held.live().filter(|_| held.is_doubtful());
+            (own.map(|live| (live.id.handle(), live.record.generation)), held.replaced.clone())
+        }) else {
+            return Ok(());
         };
-        let Ok(loaded) = self.layer().store.load(&[handle], &self.budget).await else { return };
-        let current = matches!(loaded.first(), Some(Loaded::Found(record)) if record.generation == generation);
-        if !current {
+        let handles: Vec<Handle> = [own.0].into_iter().chain(replaced.iter().map(|dead| dead.id.handle())).collect();
+        let Ok(loaded) = self.layer().store.load(&handles, &self.budget).await else {
+            self.held(Held::drop_resigning);
+            return Ok(());
+        };
+        if !matches!(loaded.first(), Some(Loaded::Found(record)) if record.generation == own.1) {
             self.held(|held| held.due = None);
+        }
+        match (replaced, loaded.get(1)) {
+            (Some(dead), Some(behind)) => self.yield_to_log_in(own.0, dead, behind).await,
+            _ => Ok(()),
         }
     }
 
     fn settled(&self, refused: Option<StatusCode>) -> Settled {
         let attributes = &self.layer().attributes;
         let (removal, cookie, expire) = self.held(|held| {
-            let fresh = held.due.filter(|due| due.why == Why::Changed || (refused.is_none() && !is_old(*due)));
-            (held.removal, fresh.and_then(|due| self.cookie(held.standing(), due)), held.expire_variants)
+            let cookie = held.due.and_then(|due| self.cookie(held.standing(), due));
+            (held.removal, cookie, held.expire_variants)
         });
         let mut cookies = Vec::new();
         if expire && self.has_duplicates() {
@@ -112,13 +115,4 @@ impl Visit {
         let max_age = (attributes.persistent || record.life.own).then(|| record.life.max_age(due.at));
         attributes.set(value, max_age, self.https)
     }
-}
-
-fn is_old(due: Due) -> bool {
-    due.proof.elapsed() > PROOF
-}
-
-/// A new signature can wait for another request; a new session or generation cannot.
-fn needs_proof(due: Due) -> bool {
-    due.why == Why::Changed && is_old(due)
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::clock::Timestamp;
+use crate::error::Unavailable;
 use crate::id::Id;
 use crate::keys::Token;
 use crate::record::Record;
@@ -70,8 +71,12 @@ pub(crate) struct Stand {
 
 /// How a request stands whose candidates were looked up: the first live one wins; then one that is stale; else there
 /// is none, and the newest cookie counts as dead.
-pub(crate) fn stand(tokens: &[Token], loaded: Vec<Loaded>, now: Timestamp) -> Stand {
-    let mut none = None;
+///
+/// # Errors
+///
+/// None is live, and one cannot be read.
+pub(crate) fn stand(tokens: &[Token], loaded: Vec<Loaded>, now: Timestamp) -> Result<Stand, Unavailable> {
+    let (mut none, mut unreadable) = (None, None);
     for (token, loaded) in tokens.iter().zip(loaded) {
         let dead = |superseded| Dead { id: token.id.clone(), generation: token.generation, superseded };
         let (dead, stale) = match loaded {
@@ -80,7 +85,11 @@ pub(crate) fn stand(tokens: &[Token], loaded: Vec<Loaded>, now: Timestamp) -> St
             Loaded::Found(record) if record.generation > token.generation => {
                 (dead(true), record.rotated.is_some_and(|at| now.since(at) < GRACE))
             }
-            Loaded::Found(record) => return found(token, *record, now),
+            Loaded::Found(record) => return Ok(found(token, *record, now)),
+            Loaded::Unreadable(cause) => {
+                unreadable = Some(cause);
+                continue;
+            }
         };
         match &none {
             None => none = Some((dead, stale)),
@@ -88,11 +97,14 @@ pub(crate) fn stand(tokens: &[Token], loaded: Vec<Loaded>, now: Timestamp) -> St
             Some(_) => {}
         }
     }
+    if let Some(cause) = unreadable {
+        return Err(cause);
+    }
     let standing = match none {
         Some((dead, true)) => Standing::Stale { dead },
         none => Standing::New { dead: none.map(|(dead, _)| dead) },
     };
-    Stand { standing, due: None, behind: false }
+    Ok(Stand { standing, due: None, behind: false })
 }
 
 fn found(token: &Token, mut record: Record, now: Timestamp) -> Stand {
@@ -123,7 +135,7 @@ mod tests {
     /// The standing in short: live, stale or new, and which cookie decided.
     fn short(tokens: &[Token], loaded: Vec<Loaded>) -> (&'static str, Option<u8>) {
         let first = |id: &Id| Some(id.as_bytes()[0]);
-        match stand(tokens, loaded, NOW).standing {
+        match stand(tokens, loaded, NOW).expect("readable").standing {
             Standing::Live(live) => ("live", first(&live.id)),
             Standing::Stale { dead } => ("stale", first(&dead.id)),
             Standing::New { dead } => ("new", dead.and_then(|dead| first(&dead.id))),
@@ -157,8 +169,17 @@ mod tests {
     }
 
     #[test]
+    fn an_unreadable_record_hides_no_live_one_and_is_never_taken_for_none() {
+        let unreadable = || Loaded::Unreadable(crate::error::UnavailableKind::Corrupt.into());
+        let tokens = [token(1, 1), token(2, 1)];
+        assert_eq!(short(&tokens, vec![unreadable(), record(1, None)]), ("live", Some(2)));
+        assert!(stand(&tokens, vec![unreadable(), Loaded::Missing], NOW).is_err());
+    }
+
+    #[test]
     fn a_record_behind_its_cookie_takes_the_cookies_generation() {
-        let Stand { standing: Standing::Live(live), behind, .. } = stand(&[token(1, 5)], vec![record(3, None)], NOW)
+        let Ok(Stand { standing: Standing::Live(live), behind, .. }) =
+            stand(&[token(1, 5)], vec![record(3, None)], NOW)
         else {
             panic!("live")
         };
@@ -170,7 +191,8 @@ mod tests {
     fn only_a_cookie_under_an_old_key_that_is_over_an_hour_old_is_due_for_a_new_signature() {
         let due = |old_key, age: u64| {
             let issued = NOW.as_token_secs() - u32::try_from(age).expect("small");
-            stand(&[Token { issued, old_key, ..token(1, 1) }], vec![record(1, None)], NOW).due.is_some()
+            stand(&[Token { issued, old_key, ..token(1, 1) }], vec![record(1, None)], NOW)
+                .is_ok_and(|stand| stand.due.is_some())
         };
         assert_eq!([due(true, 3601), due(true, 3600), due(false, 3601)], [true, false, false]);
     }

@@ -116,15 +116,20 @@ impl Visit {
         };
         let write = Write { handle: id.handle(), generation: FIRST, id: WriteId::random()?, act: Act::Create(create) };
         let done = self.layer().store.apply(&write, &self.call_budget()).await?.done()?;
-        if user.is_none() {
-            self.yield_to_log_in(write.handle).await?;
+        let dead = self.held(|held| held.dead().cloned()).filter(|_| user.is_none());
+        if let Some(dead) = &dead {
+            self.look_behind(write.handle, dead).await?;
         }
         staged.applied();
         let life = Life { end: done.end, ..life };
         let (born, expires_in) = (done.at, life.span(done.at));
         let user = user.map(str::to_owned);
         let record = Record { generation: FIRST, born, rotated: None, life, user, data, expires_in };
-        self.held(|held| held.created(id, record, done.at));
+        self.held(|held| {
+            // What is created with the response was looked at just now; what is created before, once more then.
+            held.replaced = dead.filter(|_| held.is_open());
+            held.created(id, record, done.at);
+        });
         Ok(done)
     }
 

@@ -90,6 +90,9 @@ impl RedisStore {
 
 impl Store for RedisStore {
     async fn load(&self, handles: &[Handle], budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
+        if handles.is_empty() {
+            return Ok(Vec::new());
+        }
         let keys: Vec<String> = handles.iter().map(|handle| self.shared.key(*handle)).collect();
         let first = self.shared.read(&keys, false, budget).await?;
         let found = first.iter().any(|loaded| matches!(loaded, Loaded::Found(_)));
@@ -188,8 +191,16 @@ async fn read_records(live: &Live, keys: &[String], doubtful: bool) -> Result<Ve
     let mut next = || replies.next().unwrap_or(Value::Nil).extract_error();
     let mut records = Vec::with_capacity(keys.len());
     for _ in keys {
-        let (hash, pttl) = (next()?, next()?);
-        records.push(read::loaded(hash, &pttl)?);
+        let (hash, pttl) = (next(), next()?);
+        let loaded = match hash {
+            Ok(hash) => read::loaded(hash, &pttl),
+            // Not a hash: this session alone is unreadable.
+            Err(error) if retry::remedy(&error).1 == UnavailableKind::Corrupt => {
+                Err(Unavailable::new(UnavailableKind::Corrupt, error))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        records.push(loaded.unwrap_or_else(Loaded::Unreadable));
     }
     if doubtful && !is_master(&next()?) {
         return Err(UnavailableKind::NotMaster.into());

@@ -38,6 +38,13 @@ impl Policy {
         Ok(self)
     }
 
+    /// How long to wait for a server that asks to come back later: the attempts that are left share the time that is
+    /// left, so that a longer budget rides out a longer wait.
+    pub(super) fn wait(left: Duration, attempts: u32, attempt: u32) -> Duration {
+        let share = left / (attempts + 1);
+        (share / 2 + jitter(share / 2)).max(Self::backoff(attempt))
+    }
+
     /// How long to wait after a failed attempt: full jitter below an exponential limit, so that instances that failed
     /// together do not come back together.
     pub(super) fn backoff(attempt: u32) -> Duration {
@@ -102,13 +109,35 @@ fn by_code(code: &str) -> (Remedy, UnavailableKind) {
     }
 }
 
-/// The error's code. Redis before 7 wraps an error inside a script into an `ERR` that quotes it.
+/// The error's code. Redis before 7 wraps an error inside a script into an `ERR` that quotes it, and a permission that a
+/// script lacks has no code of its own.
 fn code(error: &RedisError) -> &str {
     const QUOTED: [&str; 5] = ["READONLY", "WRONGTYPE", "NOPERM", "OOM", "MISCONF"];
     match (error.code(), error.detail()) {
+        (Some("ERR"), Some(detail)) if detail.starts_with("The user executing the script can't run") => "NOPERM",
         (Some("ERR"), Some(detail)) => QUOTED.into_iter().find(|code| detail.contains(code)).unwrap_or("ERR"),
         (code, _) => code.unwrap_or_default(),
     }
+}
+
+/// The error's code, if it is one that stands for a cause of its own in the log.
+pub(super) fn known_code(error: &RedisError) -> &'static str {
+    const KNOWN: [&str; 12] = [
+        "OOM",
+        "MISCONF",
+        "NOREPLICAS",
+        "BUSY",
+        "LOADING",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+        "NOAUTH",
+        "WRONGPASS",
+        "NOPERM",
+        "WRONGTYPE",
+    ];
+    let code = code(error);
+    KNOWN.into_iter().find(|known| *known == code).unwrap_or("another error")
 }
 
 #[cfg(test)]
@@ -133,6 +162,11 @@ mod tests {
             ("-NOAUTH Authentication required.\r\n", Remedy::GiveUp, UnavailableKind::Denied),
             ("-NOPERM this user has no permissions\r\n", Remedy::GiveUp, UnavailableKind::Denied),
             ("-WRONGTYPE Operation against a key\r\n", Remedy::GiveUp, UnavailableKind::Corrupt),
+            (
+                "-ERR The user executing the script can't run this command or subcommand script: 0, on @user_script:9.\r\n",
+                Remedy::GiveUp,
+                UnavailableKind::Denied,
+            ),
             ("-NOSCRIPT No matching script.\r\n", Remedy::LoadScript, UnavailableKind::Busy),
             (
                 "-ERR Error running script (call to f_0): @user_script:9: -READONLY You can't write\r\n",

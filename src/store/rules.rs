@@ -58,7 +58,7 @@ pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (
         }
         Act::Bury => (done(&live.record, now, None), None),
         Act::Destroy | Act::Slide { .. } if superseded => (Outcome::Superseded, None),
-        Act::Destroy => (done(&live.record, now, None), Some(tombstone(write.id, now))),
+        Act::Destroy => (ended(write, now), Some(tombstone(write.id, now))),
         Act::Slide { within } => slide(live, kept, write.generation, *within, now),
         Act::Apply(apply) => match change(live, write, apply, superseded, now) {
             Ok((live, outcome, span)) => {
@@ -85,7 +85,7 @@ fn on_nothing(write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
 fn on_tombstone(by: WriteId, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
     match write.act {
         Act::Create(_) => (Outcome::Exists, None),
-        Act::Destroy if by == write.id => (done(&Record::default(), now, None), None),
+        Act::Destroy if by == write.id => (ended(write, now), None),
         Act::Bury => (done(&Record::default(), now, None), Some(tombstone(write.id, now))),
         Act::Apply(_) | Act::Slide { .. } | Act::Destroy => (Outcome::Gone, None),
     }
@@ -132,7 +132,8 @@ fn change(
     let mut after = live.clone();
     let record = &mut after.record;
     let same_user = matches!(&apply.intent, Intent::LogIn { user, .. } if live.record.user.as_ref() == Some(user));
-    if superseded && !same_user {
+    let reissue = same_user && matches!(&apply.intent, Intent::LogIn { reissue: true, .. });
+    if superseded && !reissue {
         return Err(Outcome::Superseded);
     }
     if let Some((key, expected)) = &apply.expect {
@@ -170,7 +171,7 @@ fn privilege(record: &mut Record, intent: &Intent, superseded: bool, same_user: 
             return false;
         }
         Intent::Rotate => {}
-        Intent::LogIn { user, idle, absolute } => {
+        Intent::LogIn { user, idle, absolute, .. } => {
             if record.user.is_some() && !same_user {
                 Delta { clear: true, ..Delta::default() }.apply_to(&mut record.data);
                 record.life.own = false;
@@ -225,6 +226,11 @@ fn unchanged_deadline(live: Live, kept: Option<&Kept>, now: Timestamp) -> Kept {
 
 fn tombstone(by: WriteId, now: Timestamp) -> Kept {
     Kept { what: What::Tombstone(by), deadline: now.plus(GRACE) }
+}
+
+/// Of a destroyed record nothing is left but the generation that it was destroyed under.
+fn ended(write: &Write, now: Timestamp) -> Outcome {
+    done(&Record { generation: write.generation, ..Record::default() }, now, None)
 }
 
 fn done(record: &Record, at: Timestamp, value: Option<i64>) -> Outcome {

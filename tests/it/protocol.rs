@@ -1,1 +1,10 @@
-//! protocol
+//! What passes between the store and Redis, over a wire that loses, holds and invents replies.
+
+mod budgets;
+mod connections;
+mod late;
+mod lost_replies;
+mod memory_full;
+mod refusals;
+mod replicas;
+mod wire;

@@ -1,11 +1,15 @@
 //! A store that writes down what it is asked: the number and order of store calls for each kind of request.
 
+mod overtaken;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
-use stickless::store::{Act, Budget, Intent, Loaded, MemoryStore, Outcome, Store, Timestamp, Write};
-use stickless::{Error, Handle, KeyRing, LazySession, Session, SessionLayer, Unavailable, UnavailableKind};
+use stickless::store::{
+    Act, Apply, Budget, Change, Delta, Intent, Loaded, MemoryStore, Outcome, Store, Timestamp, Write, WriteId,
+};
+use stickless::{Error, Handle, KeyRing, LazySession, Limits, Session, SessionLayer, Unavailable, UnavailableKind};
 use tower::{Layer as _, Service as _};
 
 /// A memory store with a log of operations, a clock that the test turns, and a switch.
@@ -40,6 +44,16 @@ impl Spy {
 
     fn wait(&self, time: Duration) {
         self.look(|seen| seen.clock += u64::try_from(time.as_millis()).expect("a short time"));
+    }
+
+    /// Another instance stores this many bytes in a record.
+    async fn fill(&self, handle: Handle, generation: u32, bytes: usize) {
+        let changes = [("fill".to_owned(), Change::Set(format!("\"{}\"", "x".repeat(bytes))))].into();
+        let delta = Delta { changes, ..Delta::default() };
+        let act = Act::Apply(Apply { delta, add: None, expect: None, intent: Intent::Keep, limits: Limits::default() });
+        let write = Write { handle, generation, id: WriteId::random().expect("random numbers"), act };
+        let outcome = Store::apply(&self.store, &write, &Budget::default()).await;
+        assert!(matches!(outcome, Ok(Outcome::Done(_))), "{outcome:?}");
     }
 
     fn note(&self, operation: &'static str) -> Result<(), Unavailable> {
@@ -87,13 +101,25 @@ struct Visitor {
     cookie: Option<String>,
 }
 
+fn layer(spy: &Spy, keys: &[u8]) -> SessionLayer {
+    let keys: Vec<[u8; 32]> = keys.iter().map(|byte| [*byte; 32]).collect();
+    let keys = KeyRing::from_keys(&keys).expect("32 bytes each");
+    let limits = Limits { record: 1000, ..Limits::default() };
+    let layer = SessionLayer::builder(spy.clone(), keys).idle(Duration::from_secs(100)).limits(limits);
+    layer.cookie_domain("example.org".to_owned()).build().expect("possible")
+}
+
 type Reply = Response<String>;
 
 impl Visitor {
     fn new() -> Self {
+        Self::with_keys(&[7])
+    }
+
+    /// Each byte makes a key; the first signs.
+    fn with_keys(keys: &[u8]) -> Self {
         let spy = Spy::new();
-        let keys = KeyRing::from_keys(&[[7; 32]]).expect("a key");
-        let layer = SessionLayer::builder(spy.clone(), keys).idle(Duration::from_secs(100)).build().expect("possible");
+        let layer = layer(&spy, keys);
         Self { spy, layer, cookie: None }
     }
 

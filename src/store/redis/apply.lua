@@ -1,6 +1,6 @@
 -- Changes a record, whole or not at all: everything is checked before the first write.
 -- id, first sent at (0: now for the first time), generation,
--- intent ('', 'rotate', 'login'), user, idle, absolute (0: none), own life (0: none),
+-- intent ('', 'rotate', 'login', 'login once': never again under a higher generation), user, idle, absolute (0: none), own life (0: none),
 -- most fields, most bytes, clear (0 or 1), field to add to ('': none), by,
 -- expectation ('', 'absent', 'text'), its field, its text,
 -- number of sets, field and value each; of removals, field each; of takes, field and expected value each
@@ -13,31 +13,37 @@ local expectation, expected_field, expected_text = argument(), argument(), argum
 
 local old, instead = record()
 if not old then
-  return {instead, now}
+  return answer(instead)
 end
 local result = recognised(old.writes, id)
 if result then
-  return {'done', now, old.generation, old.ending, result}
+  return answer('done', old.generation, old.ending, result)
 end
 if forgotten(old.writes, sent) then
   return {'unknown', now}
 end
 
 -- A log-in of the user whose record it already is gets the current cookie again; the generation stays.
-local same_user = intent == 'login' and old.user == user
+local login = intent == 'login' or intent == 'login once'
+local same_user = login and old.user == user
 local again = generation < old.generation
-if again and not same_user then
-  return {'superseded', now}
+if again and not (same_user and intent == 'login') then
+  return answer('superseded')
+end
+local raised = intent ~= '' and not again
+local current = math.max(generation, old.generation) + (raised and 1 or 0)
+if current > GENERATION_MOST then
+  return answer('corrupt')
 end
 if expectation ~= '' then
   local actual = redis.call('HGET', key, expected_field)
   if actual ~= (expectation == 'text' and expected_text) then
-    return {'conflict', now, actual}
+    return answer('conflict', actual)
   end
 end
 
 -- The data of one user are not for the next.
-local switched = intent == 'login' and old.user and not same_user
+local switched = login and old.user and not same_user
 if switched then
   clear = true
 end
@@ -87,15 +93,19 @@ for _ = 1, number() do
     resize(field, 0)
   end
 end
-local sum_before = 0
+local sum_before
 if add_field ~= '' then
-  sum_before = redis.call('HSTRLEN', key, add_field)
-  if sum_before == 0 then
+  sum_before = redis.call('HGET', key, add_field)
+  if not sum_before then
     fields, bytes = fields + 1, bytes + (#add_field - 1) + #add_by
   end
 end
-if (fields > most_fields and fields > fields_before) or (bytes > most_bytes and bytes > bytes_before) then
-  return {'too_large', now}
+local function too_large()
+  return (fields > most_fields and fields > fields_before) or (bytes > most_bytes and bytes > bytes_before)
+end
+-- How long a sum is shows only when it is there.
+if not sum_before and too_large() then
+  return answer('too_large')
 end
 
 -- From here on everything is written. The addition comes first: Redis itself refuses what is no integer in its one
@@ -113,7 +123,14 @@ if add_field ~= '' then
     return done
   end
   sum = redis.call('HGET', key, add_field)
-  bytes = bytes + #sum - (sum_before > 0 and sum_before or #add_by)
+  if sum_before then
+    bytes = bytes + #sum - #sum_before
+    -- Nothing else is written yet, so this is all there is to undo.
+    if too_large() then
+      redis.call('HSET', key, add_field, sum_before)
+      return {'too_large', now}
+    end
+  end
 end
 
 if clear then
@@ -131,17 +148,13 @@ local function put(field, value)
 end
 put('n', integer(fields) .. ' ' .. integer(bytes))
 put('w', remember(old.writes, id, sum))
-local current, ending, relive = math.max(generation, old.generation), old.ending, false
-local raised = intent ~= '' and not again
-if raised then
-  current = current + 1
-end
+local ending, relive = old.ending, false
 if current ~= old.generation or again then
   put('g', integer(current))
   put('r', integer(now))
 end
 local own_idle = old.idle
-if raised and intent == 'login' then
+if raised and login then
   put('u', user)
   if switched or not old.own then own_idle = idle end
   ending = absolute > 0 and now + absolute or 0

@@ -68,7 +68,12 @@ impl<'a> Attempts<'a> {
             return Err(self.last.clone());
         }
         if self.count > 0 {
-            sleep(Policy::backoff(self.count).min(self.deadline - Instant::now())).await;
+            let left = self.deadline - Instant::now();
+            let pause = match self.last.kind() {
+                UnavailableKind::Busy => Policy::wait(left, self.policy.attempts - self.count, self.count),
+                _ => Policy::backoff(self.count),
+            };
+            sleep(pause.min(left)).await;
         }
         self.count += 1;
         let live = self.link.live(self.deadline, self.policy.budget).await?;
@@ -106,18 +111,18 @@ impl<'a> Attempts<'a> {
             Failure::Store(unavailable) => (Remedy::GiveUp, unavailable),
             Failure::Redis(error) => {
                 let (remedy, kind) = retry::remedy(&error);
-                (remedy, Unavailable::new(kind, error))
+                let code = retry::known_code(&error);
+                let unavailable = Unavailable::new(kind, error);
+                if matches!(kind, UnavailableKind::Busy | UnavailableKind::Refused | UnavailableKind::Denied) {
+                    event::store_refuses(&self.link.refusals, code, &unavailable);
+                }
+                (remedy, unavailable)
             }
         };
         match remedy {
             Remedy::Redial => self.link.broken(live, unavailable.clone()),
             Remedy::Wait | Remedy::LoadScript => {}
-            Remedy::GiveUp => {
-                if matches!(unavailable.kind(), UnavailableKind::Refused | UnavailableKind::Denied) {
-                    event::store_refuses(&self.link.refusals, &unavailable);
-                }
-                return Err(unavailable);
-            }
+            Remedy::GiveUp => return Err(unavailable),
         }
         Ok(unavailable)
     }

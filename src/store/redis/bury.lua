@@ -9,9 +9,10 @@ if instead == 'missing' or instead == 'tombstone' then
   return {'done', now, 0, 0}
 end
 if not old then
-  return {instead, now}
+  return answer(instead)
 end
-if generation < old.generation then
-  redis.call('HSET', key, 'r', integer(now))
+if generation >= old.generation then
+  return answer('done', old.generation, old.ending)
 end
+redis.call('HSET', key, 'r', integer(now))
 return {'done', now, old.generation, old.ending}

@@ -12,6 +12,9 @@ local VERSION = 1
 local GRACE = 60000        -- a tombstone's life
 local RECOGNISED = 5000    -- a write is recognised for this long
 local RECOGNISED_MOST = 64 -- and among this many
+local GENERATION_MOST = 4294967295
+-- Beyond these a number is no limit that we wrote, and PEXPIRE might refuse it in the middle of a write.
+local IDLE_MOST, ENDING_MOST = 1e13, 1e15
 
 local key = KEYS[1]
 local position = 0
@@ -34,6 +37,13 @@ if now > number() then
   return {'late', now}
 end
 
+-- An answer that writes nothing. A node that was demoted would give it from an old copy without a complaint; it refuses
+-- this removal like any other write. No record has such a field.
+local function answer(word, ...)
+  redis.call('HDEL', key, '')
+  return {word, now, ...}
+end
+
 -- The fields of the record that decide, or nil and what to answer in its stead.
 local function record()
   local f = redis.call('HMGET', key, 'v', 'g', 'i', 'o', 'e', 'u', 'n', 'w', 't')
@@ -44,14 +54,18 @@ local function record()
     return nil, redis.call('EXISTS', key) == 1 and 'corrupt' or 'missing'
   end
   local version, generation, idle = tonumber(f[1]), tonumber(f[2]), tonumber(f[3])
-  if not (version and generation and idle) then
+  local ending = tonumber(f[5] or 0)
+  if not (version and generation and idle and ending) then
     return nil, 'corrupt'
   end
   if version > VERSION then
     return nil, 'newer'
   end
+  if generation > GENERATION_MOST or idle > IDLE_MOST or ending > ENDING_MOST then
+    return nil, 'corrupt'
+  end
   return {
-    generation = generation, idle = idle, own = f[4], ending = tonumber(f[5] or 0) or 0, user = f[6],
+    generation = generation, idle = idle, own = f[4], ending = ending, user = f[6],
     size = f[7], writes = f[8],
   }
 end
@@ -80,10 +94,14 @@ local function remember(writes, id, result)
   local count, from = remembered(writes) + 1, 3
   while count > 1 do
     local at, after = string.match(writes, '^...........(%d+):[^;]*;()', from)
-    if not at or (count <= RECOGNISED_MOST and now - at <= RECOGNISED) then
+    if not at then
+      -- Not as we write it: it begins anew.
+      count = 1
+    elseif count <= RECOGNISED_MOST and now - at <= RECOGNISED then
       break
+    else
+      from, count = after, count - 1
     end
-    from, count = after, count - 1
   end
   local kept = count > 1 and string.sub(writes, from) or ''
   return string.format('%02d', count) .. kept .. id .. integer(now) .. ':' .. result .. ';'

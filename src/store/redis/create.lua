@@ -6,10 +6,10 @@ local has_user, user, fields, bytes = argument(), argument(), argument(), argume
 
 local existing, instead = record()
 if existing and recognised(existing.writes, id) then
-  return {'done', now, existing.generation, existing.ending}
+  return answer('done', existing.generation, existing.ending)
 end
 if instead ~= 'missing' then
-  return {'exists', now}
+  return answer('exists')
 end
 
 local ending = absolute > 0 and now + absolute or 0

@@ -4,13 +4,13 @@
 local id, generation = argument(), number()
 local old, instead, by = record()
 if instead == 'tombstone' and by == id then
-  return {'done', now, 0, 0}
+  return answer('done', generation, 0)
 end
 if not old then
-  return {instead, now}
+  return answer(instead)
 end
 if generation < old.generation then
-  return {'superseded', now}
+  return answer('superseded')
 end
 bury(id)
 return {'done', now, generation, 0}

@@ -60,7 +60,8 @@ pub(super) struct Target {
 /// Reads `redis://`, `rediss://` (feature `tls`), `valkey://`, `valkeys://` and `unix://`. No message shows the URL: it
 /// may hold a password.
 pub(super) fn target(url: &str) -> Result<Target, ConfigError> {
-    let refuse = |reason: &str| ConfigError::new("store", scheme(url), reason);
+    let shown = if scheme(url).is_empty() { "…" } else { scheme(url) };
+    let refuse = |reason: &str| ConfigError::new("store", shown, reason);
     let (plain, tls) = match scheme(url) {
         "redis" | "valkey" | "unix" | "redis+unix" | "valkey+unix" => (url.to_owned(), false),
         "rediss" | "valkeys" => (format!("redis{}", &url[scheme(url).len()..]), true),
@@ -74,6 +75,9 @@ pub(super) fn target(url: &str) -> Result<Target, ConfigError> {
         // The text of a parse error is made of fixed parts; the detail could quote the URL.
         refuse(&format!("is not a store's URL: {}", error.category()))
     })?;
+    if info.redis_settings().db() < 0 {
+        return Err(refuse("the database must not be negative"));
+    }
     let dial = match (info.addr().clone(), tls) {
         (ConnectionAddr::Tcp(host, port), false) => Dial::new(move || tcp(host.clone(), port)),
         #[cfg(feature = "tls")]
@@ -114,14 +118,14 @@ mod tests {
     fn a_url_that_cannot_work_is_refused_and_never_quoted() {
         let cases = [
             ("postgres://u:hunter2@h/1", "store = postgres: must begin with redis://, rediss:// or unix://"),
-            ("hunter2", "store = : must begin with redis://, rediss:// or unix://"),
+            ("hunter2", "store = …: must begin with redis://, rediss:// or unix://"),
             ("redis+sentinel://:hunter2@h:26379/m", "store = redis+sentinel: this version knows single nodes only"),
         ];
         for (url, message) in cases {
             let Err(error) = target(url) else { panic!("{url} is refused") };
             assert_eq!(error.to_string(), message);
         }
-        for url in ["redis://u:hunter2@h/db", "redis://u:hunter2@h:99999/0", "redis://"] {
+        for url in ["redis://u:hunter2@h/db", "redis://u:hunter2@h/-3", "redis://u:hunter2@h:99999/0", "redis://"] {
             let Err(error) = target(url) else { panic!("{url} is refused") };
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }

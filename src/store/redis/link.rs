@@ -244,7 +244,10 @@ async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Resu
     };
     let replies = connection.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(failed)?;
     let [_, ping, role, time, ..] = replies.as_slice() else { return Err(UnavailableKind::Disconnected.into()) };
-    ping.clone().extract_error().map_err(failed)?;
+    // A name is a convenience, and a script is sent again where it is missing; these three must be answered.
+    for reply in [ping, role, time] {
+        reply.clone().extract_error().map_err(failed)?;
+    }
     if !is_master(role) {
         return Err(UnavailableKind::NotMaster.into());
     }

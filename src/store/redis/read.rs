@@ -25,12 +25,24 @@ pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
     let mut record = Record { expires_in: left(pttl)?, ..Record::default() };
     let (mut generation, mut idle) = (None, None);
     for (field, value) in fields {
-        let value = String::from_utf8(value).map_err(|_| corrupt("a field is not UTF-8"))?;
         match field.as_slice() {
             [b'.', key @ ..] => {
-                let key = std::str::from_utf8(key).map_err(|_| corrupt("a key is not UTF-8"))?;
-                record.data.insert(key.to_owned(), value);
+                // What is not UTF-8 is no JSON either: a value that cannot be decoded, under a key that can be named.
+                let (key, value) = (String::from_utf8_lossy(key), String::from_utf8(value));
+                record.data.insert(key.into_owned(), value.unwrap_or_else(|_| NOT_JSON.to_owned()));
+                continue;
             }
+            [_] => {}
+            // A later version's.
+            _ => continue,
+        }
+        let Ok(value) = String::from_utf8(value) else {
+            if OURS.contains(&field.as_slice()) {
+                return Err(corrupt("a field is not UTF-8"));
+            }
+            continue;
+        };
+        match field.as_slice() {
             b"g" => generation = Some(number("g", &value)?),
             b"b" => record.born = moment("b", &value)?,
             b"r" => record.rotated = Some(moment("r", &value)?),
@@ -49,6 +61,12 @@ pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
     record.life = Life { idle, ..record.life };
     Ok(Loaded::Found(Box::new(record)))
 }
+
+/// Fields that decide.
+const OURS: [&[u8]; 7] = [b"g", b"b", b"r", b"i", b"o", b"e", b"u"];
+
+/// Stands for a value that is not text.
+const NOT_JSON: &str = "\u{fffd}";
 
 /// A key without a time to live (-1) has nothing left of it: the next slide gives it one.
 fn left(pttl: &Value) -> Result<Duration, Unavailable> {
@@ -95,6 +113,21 @@ mod tests {
         assert_eq!(kind(&[("v", "1"), ("g", "1")]), UnavailableKind::Corrupt);
         assert_eq!(kind(&[("unrelated", "1")]), UnavailableKind::Corrupt);
         assert_eq!(kind(&[("g", "a new form"), ("v", "2")]), UnavailableKind::Newer);
+    }
+
+    #[test]
+    fn what_is_not_utf_8_harms_its_own_key_alone_and_an_unknown_field_nothing() {
+        let bulk = |bytes: &[u8]| Value::BulkString(bytes.to_vec());
+        let mut fields: Vec<Value> = [b"v", b"g"].iter().flat_map(|field| [bulk(*field), bulk(b"1")]).collect();
+        for (field, value) in
+            [(&b"i"[..], &b"1000"[..]), (b".a", b"7"), (b".bad", b"\xff"), (b"z", b"\xff"), (b"zz", b"\xff")]
+        {
+            fields.extend([bulk(field), bulk(value)]);
+        }
+        let Ok(Loaded::Found(record)) = loaded(Value::Array(fields), &Value::Int(1)) else { panic!("a record") };
+        assert_eq!(record.data.get("a").map(String::as_str), Some("7"));
+        assert_eq!(record.data.get("bad").map(String::as_str), Some(NOT_JSON));
+        assert_eq!(record.data.len(), 2);
     }
 
     #[test]

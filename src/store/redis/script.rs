@@ -100,9 +100,11 @@ fn apply_arguments(cmd: &mut Cmd, write: &Write, apply: &Apply, first_sent: Opti
     match &apply.intent {
         Intent::Keep => cmd.arg("").arg("").arg(0).arg(0),
         Intent::Rotate => cmd.arg("rotate").arg("").arg(0).arg(0),
-        Intent::LogIn { user, idle, absolute } => {
-            cmd.arg("login").arg(user).arg(millis(*idle)).arg(absolute.map_or(0, millis))
-        }
+        Intent::LogIn { user, idle, absolute, reissue } => cmd
+            .arg(if *reissue { "login" } else { "login once" })
+            .arg(user)
+            .arg(millis(*idle))
+            .arg(absolute.map_or(0, millis)),
     };
     cmd.arg(apply.delta.life.map_or(0, millis)).arg(apply.limits.fields).arg(apply.limits.record);
     cmd.arg(u8::from(apply.delta.clear));

@@ -4,10 +4,10 @@
 local generation, within = number(), number()
 local old, instead = record()
 if not old then
-  return {instead, now}
+  return answer(instead)
 end
 if generation < old.generation then
-  return {'superseded', now}
+  return answer('superseded')
 end
 local left, life = redis.call('PTTL', key), span(old.idle, old.ending)
 -- PEXPIRE comes first: it is allowed when memory is full, and makes what follows allowed.

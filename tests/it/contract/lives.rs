@@ -1,0 +1,122 @@
+//! How long a record lives: both limits at once, on the store's clock.
+
+use std::time::Duration;
+
+use stickless::store::{Act, Create, Loaded, Outcome, Store, Timestamp};
+use tokio::time::sleep;
+
+use super::subject::{HOUR, Subject, add, create, done, live_for, set, slide};
+
+on_every_store! {
+    a_record_ends_at_its_idle_limit,
+    an_ended_record_is_gone_and_its_handle_free,
+    a_record_that_slides_still_ends_at_its_absolute_limit,
+    a_slide_extends_only_when_less_than_its_threshold_is_left,
+    a_slide_never_passes_the_absolute_end,
+    a_slide_never_shortens_a_life,
+    a_slide_changes_nothing_but_the_life,
+    a_new_life_changes_what_is_left_and_is_the_sessions_own,
+    a_new_life_never_passes_the_absolute_end,
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn living(idle: Duration, absolute: Option<Duration>) -> Create {
+    Create { idle: (idle, false), absolute, ..create(&[]) }
+}
+
+async fn a_record_ends_at_its_idle_limit(store: &impl Store) {
+    let subject = Subject::created(store, living(ms(400), None)).await;
+    sleep(ms(100)).await;
+    let left = subject.record().await.expires_in;
+    assert!(left <= ms(300), "{left:?}");
+    done(&subject.apply(1, set("a", "1")).await);
+    sleep(left + ms(20)).await;
+    assert_eq!(subject.load().await, Loaded::Missing);
+}
+
+async fn an_ended_record_is_gone_and_its_handle_free(store: &impl Store) {
+    let subject = Subject::created(store, living(ms(80), None)).await;
+    sleep(ms(120)).await;
+    for act in [Act::Apply(add("n", 1)), slide(HOUR), Act::Destroy] {
+        assert_eq!(subject.act(1, act).await, Outcome::Gone);
+    }
+    assert_eq!(subject.load().await, Loaded::Missing);
+    done(&subject.act(1, Act::Create(create(&[]))).await);
+}
+
+async fn a_record_that_slides_still_ends_at_its_absolute_limit(store: &impl Store) {
+    let subject = Subject::created(store, living(ms(600), Some(ms(1000)))).await;
+    sleep(ms(300)).await;
+    done(&subject.act(1, slide(ms(600))).await);
+    // At 700 ms: without the first slide its life would be over.
+    sleep(ms(400)).await;
+    done(&subject.act(1, slide(ms(600))).await);
+    sleep(ms(340)).await;
+    assert_eq!(subject.load().await, Loaded::Missing);
+}
+
+async fn a_slide_extends_only_when_less_than_its_threshold_is_left(store: &impl Store) {
+    let subject = Subject::created(store, living(HOUR, None)).await;
+    sleep(ms(300)).await;
+    for within in [Duration::ZERO, HOUR / 2, HOUR / 100 * 99] {
+        let told = done(&subject.act(1, slide(within)).await);
+        assert_eq!((told.generation, told.end, told.value), (1, None, None));
+        assert!(subject.record().await.expires_in + ms(300) <= HOUR, "{within:?}");
+    }
+    done(&subject.act(1, slide(HOUR)).await);
+    assert!(subject.record().await.expires_in + ms(300) > HOUR);
+}
+
+async fn a_slide_never_passes_the_absolute_end(store: &impl Store) {
+    let subject = Subject::created(store, living(HOUR, Some(HOUR + ms(100)))).await;
+    sleep(ms(400)).await;
+    let told = done(&subject.act(1, slide(HOUR * 9)).await);
+    let end = subject.record().await.life.end;
+    assert_eq!(told.end, end);
+    let left = subject.record().await.expires_in;
+    assert!(left + ms(300) <= HOUR, "{left:?}");
+    // It did slide: 400 ms less than an hour had been left.
+    assert!(left + ms(400) > HOUR, "{left:?}");
+}
+
+async fn a_slide_never_shortens_a_life(store: &impl Store) {
+    let subject = Subject::created(store, living(HOUR, Some(HOUR))).await;
+    let before = subject.record().await.expires_in;
+    for _ in 0..5 {
+        done(&subject.act(1, slide(HOUR * 9)).await);
+    }
+    let after = subject.record().await.expires_in;
+    assert!(before.saturating_sub(after) < ms(250), "{before:?} {after:?}");
+}
+
+async fn a_slide_changes_nothing_but_the_life(store: &impl Store) {
+    let subject = Subject::created(store, Create { user: Some("ann".into()), ..create(&[("a", "1")]) }).await;
+    let before = subject.settled().await;
+    done(&subject.act(1, slide(HOUR * 2)).await);
+    assert_eq!(subject.settled().await, before);
+}
+
+async fn a_new_life_changes_what_is_left_and_is_the_sessions_own(store: &impl Store) {
+    let subject = Subject::created(store, living(HOUR, None)).await;
+    for life in [HOUR / 2, HOUR * 2, ms(400)] {
+        done(&subject.apply(1, live_for(life)).await);
+        let record = subject.record().await;
+        assert_eq!((record.life.idle, record.life.own, record.generation), (life, true, 1));
+        assert!(record.expires_in <= life && record.expires_in > life / 2, "{record:?}");
+    }
+    sleep(ms(420)).await;
+    assert_eq!(subject.load().await, Loaded::Missing);
+}
+
+async fn a_new_life_never_passes_the_absolute_end(store: &impl Store) {
+    let subject = Subject::created(store, living(HOUR, Some(HOUR * 2))).await;
+    let told = done(&subject.apply(1, live_for(HOUR * 9)).await);
+    let record = subject.record().await;
+    assert_eq!((record.life.idle, record.life.end), (HOUR * 9, told.end));
+    let end: Timestamp = record.life.end.expect("an absolute end");
+    assert!(told.at.plus(record.expires_in) <= end, "{record:?}");
+    assert!(record.expires_in > HOUR, "{record:?}");
+}

@@ -1,0 +1,187 @@
+//! One handle in a store, and writes to it in few words.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use stickless::store::{
+    Act, Add, Apply, Budget, Change, Create, Delta, Done, Intent, Loaded, Outcome, Record, Store, Timestamp, Write,
+    WriteId,
+};
+use stickless::{Handle, Limits, Unavailable};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+pub(crate) struct Subject<'a, S> {
+    pub(crate) store: &'a S,
+    pub(crate) handle: Handle,
+}
+
+impl<'a, S: Store> Subject<'a, S> {
+    /// A handle that nothing is kept under.
+    pub(crate) fn new(store: &'a S) -> Self {
+        Self { store, handle: new_handle() }
+    }
+
+    /// A record of generation 1 with these data.
+    pub(crate) async fn with(store: &'a S, data: &[(&str, &str)]) -> Self {
+        Self::created(store, create(data)).await
+    }
+
+    /// A record of generation 1.
+    pub(crate) async fn created(store: &'a S, create: Create) -> Self {
+        let subject = Self::new(store);
+        done(&subject.act(1, Act::Create(create)).await);
+        subject
+    }
+
+    /// A record of this generation with these data.
+    pub(crate) async fn of_generation(store: &'a S, generation: u32, data: &[(&str, &str)]) -> Self {
+        let subject = Self::new(store);
+        done(&subject.act(generation, Act::Create(create(data))).await);
+        subject
+    }
+
+    pub(crate) fn write(&self, generation: u32, act: Act) -> Write {
+        Write { handle: self.handle, generation, id: WriteId::random().expect("random numbers"), act }
+    }
+
+    pub(crate) async fn try_send(&self, write: &Write) -> Result<Outcome, Unavailable> {
+        self.store.apply(write, &Budget::default()).await
+    }
+
+    pub(crate) async fn send(&self, write: &Write) -> Outcome {
+        self.try_send(write).await.expect("the store answers")
+    }
+
+    pub(crate) async fn try_act(&self, generation: u32, act: Act) -> Result<Outcome, Unavailable> {
+        self.try_send(&self.write(generation, act)).await
+    }
+
+    pub(crate) async fn act(&self, generation: u32, act: Act) -> Outcome {
+        self.send(&self.write(generation, act)).await
+    }
+
+    pub(crate) async fn apply(&self, generation: u32, apply: Apply) -> Outcome {
+        self.act(generation, Act::Apply(apply)).await
+    }
+
+    pub(crate) async fn try_load(&self) -> Result<Loaded, Unavailable> {
+        let loaded = self.store.load(&[self.handle], &Budget::default()).await?;
+        match <[Loaded; 1]>::try_from(loaded).expect("one answer") {
+            [Loaded::Unreadable(cause)] => Err(cause),
+            [loaded] => Ok(loaded),
+        }
+    }
+
+    pub(crate) async fn load(&self) -> Loaded {
+        self.try_load().await.expect("the store answers")
+    }
+
+    pub(crate) async fn record(&self) -> Record {
+        match self.load().await {
+            Loaded::Found(record) => *record,
+            other => panic!("no record but {other:?}"),
+        }
+    }
+
+    /// The record without what time alone changes, to compare it with a later one.
+    pub(crate) async fn settled(&self) -> Record {
+        Record { expires_in: Duration::ZERO, ..self.record().await }
+    }
+
+    pub(crate) async fn data(&self) -> BTreeMap<String, String> {
+        self.record().await.data
+    }
+}
+
+/// Each call another.
+pub(crate) fn new_handle() -> Handle {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    // 22 characters of base64url; the last one carries two bits only.
+    format!("{number:021}A").parse().expect("a handle")
+}
+
+pub(crate) fn map(data: &[(&str, &str)]) -> BTreeMap<String, String> {
+    data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// For an hour, without a user.
+pub(crate) fn create(data: &[(&str, &str)]) -> Create {
+    Create { user: None, idle: (HOUR, false), absolute: None, data: map(data) }
+}
+
+/// Of a user, for an hour.
+pub(crate) fn create_for(user: &str, data: &[(&str, &str)]) -> Create {
+    Create { user: Some(user.to_owned()), ..create(data) }
+}
+
+/// A change that changes nothing.
+pub(crate) fn keep() -> Apply {
+    Apply { delta: Delta::default(), add: None, expect: None, intent: Intent::Keep, limits: Limits::default() }
+}
+
+pub(crate) fn changes<'a>(changes: impl IntoIterator<Item = (&'a str, Change)>) -> Apply {
+    let changes = changes.into_iter().map(|(key, change)| (key.to_owned(), change)).collect();
+    Apply { delta: Delta { changes, ..Delta::default() }, ..keep() }
+}
+
+pub(crate) fn set(key: &str, value: &str) -> Apply {
+    changes([(key, Change::Set(value.to_owned()))])
+}
+
+pub(crate) fn remove(key: &str) -> Apply {
+    changes([(key, Change::Remove)])
+}
+
+pub(crate) fn take(key: &str, value: &str) -> Apply {
+    changes([(key, Change::Take(value.to_owned()))])
+}
+
+pub(crate) fn clear() -> Apply {
+    Apply { delta: Delta { clear: true, ..Delta::default() }, ..keep() }
+}
+
+pub(crate) fn live_for(life: Duration) -> Apply {
+    Apply { delta: Delta { life: Some(life), ..Delta::default() }, ..keep() }
+}
+
+pub(crate) fn add(key: &str, by: i64) -> Apply {
+    Apply { add: Some(Add { key: key.to_owned(), by }), ..keep() }
+}
+
+pub(crate) fn if_has(key: &str, expected: Option<&str>, apply: Apply) -> Apply {
+    Apply { expect: Some((key.to_owned(), expected.map(str::to_owned))), ..apply }
+}
+
+pub(crate) fn rotate() -> Apply {
+    Apply { intent: Intent::Rotate, ..keep() }
+}
+
+pub(crate) fn log_in(user: &str) -> Apply {
+    log_in_for(user, HOUR, None)
+}
+
+pub(crate) fn log_in_for(user: &str, idle: Duration, absolute: Option<Duration>) -> Apply {
+    Apply { intent: Intent::LogIn { user: user.to_owned(), idle, absolute, reissue: true }, ..keep() }
+}
+
+pub(crate) fn slide(within: Duration) -> Act {
+    Act::Slide { within }
+}
+
+#[track_caller]
+pub(crate) fn done(outcome: &Outcome) -> Done {
+    match outcome {
+        Outcome::Done(done) => *done,
+        other => panic!("not done but {other:?}"),
+    }
+}
+
+/// What a write that was done says, but for the time.
+#[track_caller]
+pub(crate) fn told(outcome: &Outcome) -> (u32, Option<Timestamp>, Option<i64>) {
+    let done = done(outcome);
+    (done.generation, done.end, done.value)
+}

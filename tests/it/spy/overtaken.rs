@@ -1,0 +1,168 @@
+//! Requests that others overtake: between what this one read and what it says, somebody logs in, writes or answers.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use stickless::{Error, ErrorKind, LazySession, SessionLayer};
+
+use super::{Reply, Spy, Visitor, layer, log_in, log_out, read, says_nothing, write};
+
+/// Another request with this cookie, from beginning to end; its answer.
+async fn meanwhile<F>(layer: &SessionLayer, cookie: Option<&String>, handler: F) -> Reply
+where
+    F: AsyncFn(LazySession) -> Result<StatusCode, Error> + Clone + Send + 'static,
+{
+    let other = Visitor { spy: Spy::new(), layer: layer.clone(), cookie: None };
+    other.send(cookie.cloned(), handler).await
+}
+
+async fn incr(session: LazySession) -> Result<StatusCode, Error> {
+    session.load().await?.incr("n", 1).await?;
+    Ok(StatusCode::OK)
+}
+
+#[tokio::test]
+async fn a_new_signature_never_replaces_the_cookie_of_a_log_in_that_was_faster() {
+    let mut visitor = Visitor::with_keys(&[1]);
+    visitor.visit(write).await;
+    // An hour and more later, kept alive, under another first key.
+    for _ in 0..80 {
+        visitor.spy.wait(Duration::from_secs(50));
+        visitor.visit(read).await;
+    }
+    visitor.layer = layer(&visitor.spy, &[2, 1]);
+    let old = visitor.cookie.clone();
+    let (shared, cookie) = (visitor.layer.clone(), old.clone());
+    let overtaken = async move |session: LazySession| {
+        session.load().await?;
+        assert_eq!(meanwhile(&shared, cookie.as_ref(), log_in).await.status(), StatusCode::OK);
+        Ok(StatusCode::OK)
+    };
+    assert!(says_nothing(&visitor.visit(overtaken).await.0));
+    // Nobody is faster here, so it is signed anew, once; a failing handler leaves that to the next request.
+    let mut other = Visitor { spy: visitor.spy.clone(), layer: layer(&visitor.spy, &[1]), cookie: None };
+    other.visit(write).await;
+    for _ in 0..80 {
+        other.spy.wait(Duration::from_secs(50));
+        other.visit(read).await;
+    }
+    other.layer = layer(&other.spy, &[2, 1]);
+    let fails = async |session: LazySession| {
+        session.load().await?;
+        Ok(StatusCode::INTERNAL_SERVER_ERROR)
+    };
+    assert!(says_nothing(&other.visit(fails).await.0));
+    assert!(!says_nothing(&other.visit(read).await.0));
+    assert!(says_nothing(&other.visit(read).await.0));
+}
+
+#[tokio::test]
+async fn a_session_created_at_once_gives_way_to_a_log_in_before_the_answer() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    visitor.spy.wait(Duration::from_secs(101));
+    let (shared, dead) = (visitor.layer.clone(), visitor.cookie.clone());
+    let overtaken = async move |session: LazySession| {
+        session.load().await?.incr("n", 1).await?;
+        assert_eq!(meanwhile(&shared, dead.as_ref(), log_in).await.status(), StatusCode::OK);
+        Ok(StatusCode::OK)
+    };
+    let (reply, operations) = visitor.visit(overtaken).await;
+    assert_eq!(operations, ["load", "create", "load", "load", "bury", "create", "load", "destroy"]);
+    assert_eq!(reply.status(), StatusCode::CONFLICT);
+    assert!(says_nothing(&reply));
+}
+
+#[tokio::test]
+async fn a_session_that_is_loaded_after_the_headers_is_sealed() {
+    let mut visitor = Visitor::new();
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let send = std::sync::Arc::new(std::sync::Mutex::new(Some(send)));
+    let keeps = async move |session: LazySession| {
+        let send = send.lock().expect("not poisoned").take();
+        assert!(send.expect("once").send(session).is_ok());
+        Ok(StatusCode::OK)
+    };
+    visitor.visit(keeps).await;
+    let session = receive.await.expect("sent").load().await.expect("nothing to load");
+    assert_eq!(session.set("k", &1).expect_err("sealed").kind(), ErrorKind::Sealed);
+    assert_eq!(session.incr("n", 1).await.expect_err("sealed").kind(), ErrorKind::Sealed);
+    assert_eq!(session.log_in("alice").await.expect_err("sealed").kind(), ErrorKind::Sealed);
+    assert_eq!(visitor.spy.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_record_that_others_filled_refuses_the_staged_data_and_keeps_the_log_ins_cookie() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    let spy = visitor.spy.clone();
+    let overtaken = async move |session: LazySession| {
+        let session = session.load().await?;
+        session.log_in("alice").await?;
+        session.set("big", &"x".repeat(600))?;
+        // The same record as another instance sees it: nearly full.
+        let handle = session.id().expect("live");
+        spy.fill(handle, 2, 600).await;
+        Ok(StatusCode::OK)
+    };
+    let (reply, _) = visitor.visit(overtaken).await;
+    assert_eq!(reply.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(!says_nothing(&reply), "the log-in was done");
+    let (reply, _) = visitor.visit(incr).await;
+    assert_eq!(reply.status(), StatusCode::OK, "its cookie is the current one");
+}
+
+#[tokio::test]
+async fn what_was_staged_before_another_log_in_is_not_applied_after_it() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    let (shared, cookie) = (visitor.layer.clone(), visitor.cookie.clone());
+    let overtaken = async move |session: LazySession| {
+        let session = session.load().await?;
+        assert_eq!(meanwhile(&shared, cookie.as_ref(), log_in).await.status(), StatusCode::OK);
+        session.clear()?;
+        session.log_in("alice").await?;
+        Ok(StatusCode::OK)
+    };
+    let (reply, _) = visitor.visit(overtaken).await;
+    assert_eq!(reply.status(), StatusCode::CONFLICT);
+    assert!(says_nothing(&reply));
+    // Sent again, with the old cookie still, it leads back; and what it stages then is applied.
+    let again = async |session: LazySession| {
+        let session = session.load().await?;
+        session.set("theme", "dark")?;
+        session.log_in("alice").await?;
+        assert_eq!(session.keys(), ["k", "theme"]);
+        Ok(StatusCode::OK)
+    };
+    let (reply, _) = visitor.visit(again).await;
+    assert_eq!(reply.status(), StatusCode::OK);
+    assert!(!says_nothing(&reply));
+}
+
+#[tokio::test]
+async fn log_in_and_log_out_expire_the_twin_of_another_domain() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    let single = visitor.cookie.clone().expect("a session");
+    for handler in [log_in_boxed, log_out_boxed] as [fn(LazySession) -> Boxed; 2] {
+        let twins = format!("{single}; {}", visitor.cookie.clone().expect("a session"));
+        let reply = visitor.send(Some(twins), async move |session| handler(session).await).await;
+        let cookies: Vec<_> =
+            reply.headers().get_all("set-cookie").iter().map(|line| line.to_str().expect("ASCII")).collect();
+        assert_eq!(cookies.len(), 2, "{cookies:?}");
+        assert_eq!(cookies.iter().filter(|line| line.contains("Max-Age=0") && !line.contains("Domain")).count(), 1);
+        let ours = cookies.iter().find(|line| line.contains("Domain")).expect("ours");
+        visitor.cookie = ours.split(';').next().map(str::to_owned);
+    }
+}
+
+type Boxed = std::pin::Pin<Box<dyn Future<Output = Result<StatusCode, Error>> + Send>>;
+
+fn log_in_boxed(session: LazySession) -> Boxed {
+    Box::pin(log_in(session))
+}
+
+fn log_out_boxed(session: LazySession) -> Boxed {
+    Box::pin(log_out(session))
+}

@@ -46,7 +46,7 @@ impl Origin {
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
         Self {
             client: peer.map(|address| address.to_canonical()),
-            https: request.extensions().get::<Encrypted>().is_some(),
+            https: is_encrypted(request),
             host: host.or(request.uri().host()).and_then(without_port),
         }
     }
@@ -55,6 +55,11 @@ impl Origin {
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }
+}
+
+/// Whether the connection that brought the request was encrypted.
+pub(crate) fn is_encrypted<B>(request: &Request<B>) -> bool {
+    request.extensions().get::<Encrypted>().is_some()
 }
 
 /// The host of an authority, if it is one.

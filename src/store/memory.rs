@@ -222,3 +222,71 @@ fn rank(kept: &Kept) -> Rank {
         What::Live(_) => Rank::User,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::id::WriteId;
+    use crate::store::{Act, Create};
+
+    /// A store for so many sessions, and its clock in seconds.
+    fn store(capacity: usize) -> (MemoryStore, Arc<AtomicU64>) {
+        let seconds = Arc::new(AtomicU64::new(1_000_000));
+        let clock = seconds.clone();
+        let now = move || Timestamp::from_millis(clock.load(Ordering::Relaxed) * 1000);
+        (MemoryStore::builder().capacity(capacity).clock(now).build(), seconds)
+    }
+
+    fn handle(number: u8) -> Handle {
+        crate::id::Id::from_bytes([number; 16]).handle()
+    }
+
+    fn act(store: &MemoryStore, number: u8, act: Act) -> Result<Outcome, Unavailable> {
+        let id = WriteId::random().expect("random numbers");
+        store.write(&Write { handle: handle(number), generation: 1, id, act })
+    }
+
+    fn create(store: &MemoryStore, number: u8, user: Option<&str>, idle: u64) -> Result<Outcome, Unavailable> {
+        let idle = (Duration::from_secs(idle), false);
+        let user = user.map(str::to_owned);
+        act(store, number, Act::Create(Create { user, idle, absolute: None, data: [].into() }))
+    }
+
+    fn holds(store: &MemoryStore, number: u8) -> bool {
+        store.sessions().live(handle(number), Store::now(store)).is_some()
+    }
+
+    #[test]
+    fn a_full_store_drops_the_anonymous_session_that_ends_first_then_tombstones_and_never_a_user() {
+        let (store, _) = store(4);
+        create(&store, 1, Some("ada"), 10).expect("room");
+        create(&store, 2, None, 200).expect("room");
+        create(&store, 3, None, 100).expect("room");
+        create(&store, 4, None, 300).expect("room");
+        act(&store, 4, Act::Destroy).expect("done");
+        create(&store, 5, Some("bob"), 100).expect("room is made");
+        assert_eq!([1, 2, 3, 4, 5].map(|number| holds(&store, number)), [true, true, false, true, true]);
+        create(&store, 6, Some("eve"), 100).expect("room is made");
+        create(&store, 7, Some("dan"), 100).expect("room is made");
+        assert_eq!([1, 2, 4, 5, 6, 7].map(|number| holds(&store, number)), [true, false, false, true, true, true]);
+        let refused = create(&store, 8, None, 100).expect_err("users only");
+        assert_eq!((refused.kind(), store.len()), (UnavailableKind::Refused, 4));
+    }
+
+    #[test]
+    fn expired_sessions_are_cleared_away_by_later_writes() {
+        let (store, seconds) = store(1000);
+        for number in 0..100 {
+            create(&store, number, None, 10).expect("room");
+        }
+        seconds.fetch_add(11, Ordering::Relaxed);
+        assert!(!holds(&store, 7));
+        for number in 100..120 {
+            create(&store, number, None, 10).expect("room");
+        }
+        assert_eq!(store.len(), 20);
+    }
+}

@@ -26,7 +26,8 @@ impl Session {
     /// was added once or not at all.
     pub async fn incr(&self, key: &str, by: i64) -> Result<i64, Error> {
         let visit = &*self.0;
-        let _turn = visit.take_turn().await;
+        let _turn = visit.take_turn().await?;
+        visit.apply_take(key).await?;
         let own = visit.held(|held| {
             held.check(key, &by.to_string(), &visit.layer().limits)?;
             let known = held.is_staged(key) || held.live().is_none();
@@ -56,7 +57,8 @@ impl Session {
         F: FnMut(Option<T>) -> T,
     {
         let visit = &*self.0;
-        let _turn = visit.take_turn().await;
+        let _turn = visit.take_turn().await?;
+        visit.apply_take(key).await?;
         let (mut text, certain) = visit.held(|held| {
             let certain = held.is_staged(key) || held.live().is_none();
             (held.read(key).map(str::to_owned), certain)
@@ -68,12 +70,13 @@ impl Session {
             let new = encode(&value)?;
             visit.held(|held| held.check(key, &new, &visit.layer().limits))?;
             let expect = (!certain).then(|| (key.to_owned(), text));
-            match visit.apply(Along { expect, ..Along::set(key, new) }).await? {
+            let outcome = visit.apply(Along { expect, ..Along::set(key, new) }).await?;
+            // One attempt a turn, so that nobody keeps it who is not polled on.
+            drop(turn.take());
+            match outcome {
                 Outcome::Conflict(current) => {
                     text = current;
-                    if turn.is_none() {
-                        turn = visit.take_turn_among_updates().await;
-                    }
+                    turn = visit.take_turn_among_updates().await;
                 }
                 outcome => return outcome.done().map(|_| value),
             }
@@ -89,7 +92,7 @@ impl Session {
     /// [`Sealed`](ErrorKind::Sealed) when the response's headers are gone, and those of [`save`](Self::save).
     pub async fn rotate(&self) -> Result<(), Error> {
         let visit = &*self.0;
-        let _turn = visit.take_turn().await;
+        let _turn = visit.take_turn().await?;
         visit.held(|held| held.may_send_cookie())?;
         if visit.held(|held| matches!(held.standing(), Standing::New { .. })) {
             return Ok(());
@@ -108,7 +111,7 @@ impl Session {
     /// not answer.
     pub async fn save(&self) -> Result<(), Error> {
         let visit = &*self.0;
-        let _turn = visit.take_turn().await;
+        let _turn = visit.take_turn().await?;
         visit.destroy_staged().await?;
         if !visit.held(|held| held.is_changed()) {
             return Ok(());
@@ -118,6 +121,15 @@ impl Session {
 }
 
 impl Visit {
+    /// A take is done only if nobody changed the value meanwhile, so what comes of it must be known before the value
+    /// can be added to.
+    async fn apply_take(&self, key: &str) -> Result<(), Error> {
+        if self.held(|held| held.is_taken(key)) {
+            self.apply(Along::default()).await?.done()?;
+        }
+        Ok(())
+    }
+
     async fn take_turn_among_updates(&self) -> Option<SemaphorePermit<'_>> {
         let handle = self.held(|held| held.live().map(|live| live.id.handle()))?;
         self.layer().turns.take(handle, &self.call_budget(), self.layer().store.budget()).await

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::standing::{Dead, Due, Live, Standing, Why};
 use crate::clock::Timestamp;
-use crate::delta::Delta;
+use crate::delta::{Change, Delta};
 use crate::error::{Error, ErrorKind};
 use crate::id::Id;
 use crate::record::{Limits, Record, Size};
@@ -21,6 +21,8 @@ enum Phase {
     Open,
     /// It has answered; what is staged is being applied.
     Sealing,
+    /// It has failed; nothing of what it staged is kept but a log-out.
+    Failed,
     /// The headers are gone.
     Sent,
 }
@@ -95,6 +97,11 @@ impl Held {
         self.staged.clear || self.staged.changes.contains_key(key)
     }
 
+    /// Whether this key's removal is staged for the case that nobody changes it.
+    pub(crate) fn is_taken(&self, key: &str) -> bool {
+        matches!(self.staged.changes.get(key), Some(Change::Take(_)))
+    }
+
     pub(crate) fn is_sent(&self) -> bool {
         self.phase == Phase::Sent
     }
@@ -134,7 +141,7 @@ impl Held {
     pub(crate) fn set(&mut self, key: &str, text: String, limits: &Limits) -> Result<(), Error> {
         self.may_stage()?;
         self.check(key, &text, limits)?;
-        self.staged.change(key, crate::delta::Change::Set(text));
+        self.staged.change(key, Change::Set(text));
         Ok(())
     }
 
@@ -171,7 +178,7 @@ impl Held {
 
     /// Nothing can be staged from now on. What was staged by a handler that failed is dropped, but for a log-out.
     pub(crate) fn begin_seal(&mut self, failed: bool) {
-        self.phase = Phase::Sealing;
+        self.phase = if failed { Phase::Failed } else { Phase::Sealing };
         if failed {
             self.staged = Delta::default();
             self.drop_resigning();
@@ -181,6 +188,14 @@ impl Held {
     /// The cookie is not signed anew by this request.
     pub(crate) fn drop_resigning(&mut self) {
         self.due = self.due.filter(|due| due.why != Why::Resign);
+    }
+
+    /// Neither is a cookie sent that another request can bring, nor one that might replace a log-in's.
+    pub(crate) fn drop_doubtful(&mut self) {
+        self.drop_resigning();
+        if self.replaced.is_some() {
+            self.due = None;
+        }
     }
 
     /// Whether the store is to be asked again before the cookie is sent: its last word is old, a new signature can
@@ -208,7 +223,7 @@ impl Held {
 
     /// Puts back what could not be applied, before what was staged since.
     pub(crate) fn restore(&mut self, mut staged: Delta) {
-        if self.log_out || self.phase != Phase::Open {
+        if self.log_out || matches!(self.phase, Phase::Failed | Phase::Sent) {
             return;
         }
         staged.extend(std::mem::take(&mut self.staged));

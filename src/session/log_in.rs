@@ -24,7 +24,7 @@ impl Session {
     /// response's headers are gone, and those of [`save`](Self::save).
     pub async fn log_in(&self, user: &str) -> Result<(), Error> {
         let visit = &*self.0;
-        let _turn = visit.take_turn().await;
+        let _turn = visit.take_turn().await?;
         if user.len() > USER {
             return Err(ErrorKind::TooLarge.into());
         }
@@ -53,7 +53,14 @@ impl Session {
             }
             visit.create(Some(user), None).await?;
         }
-        visit.held(|held| (held.replaced, held.expire_variants) = (None, true));
+        let replaced = visit.held(|held| {
+            held.expire_variants = true;
+            held.replaced.take()
+        });
+        if let Some(dead) = replaced {
+            // Created at once before, in place of this dead cookie: now it is a log-in's.
+            let _ = visit.bury(&dead).await;
+        }
         Ok(())
     }
 }
@@ -64,28 +71,34 @@ impl Visit {
         let lifetime = &self.layer().lifetime;
         // What was staged on what was read before another log-in is not applied after it.
         let late = self.held(|held| held.live().is_some() && held.is_changed());
+        let bound_to = user;
         let (user, idle, absolute) = (user.to_owned(), lifetime.idle, lifetime.absolute);
         let intent = Intent::LogIn { user, idle, absolute, reissue: !late };
         let along = Along { intent: Some(intent), ..Along::default() };
         let handle = presented.id.handle();
         match self.change(handle, presented.generation, along).await? {
             Outcome::Done(done) => {
-                if self.held(|held| held.live().is_none()) {
-                    self.adopt(presented, done).await?;
+                let again = done.generation != presented.generation.saturating_add(1);
+                if again || self.held(|held| held.live().is_none()) {
+                    self.adopt(presented, done, bound_to).await?;
                 }
                 Ok(true)
             }
-            Outcome::Superseded if late => Err(ErrorKind::Ended.into()),
+            Outcome::Gone | Outcome::Superseded if late => Err(ErrorKind::Ended.into()),
             Outcome::Gone | Outcome::Superseded => Ok(false),
             outcome => outcome.done().map(|_| false),
         }
     }
 
     /// The presented cookie was superseded, and its record is this user's: this request goes on with it.
-    async fn adopt(&self, presented: &Dead, done: Done) -> Result<(), Error> {
+    async fn adopt(&self, presented: &Dead, done: Done, user: &str) -> Result<(), Error> {
         let handle = presented.id.handle();
         let loaded = self.layer().store.load(&[handle], &self.call_budget()).await?;
         let Some(Loaded::Found(record)) = loaded.into_iter().next() else { return Err(ErrorKind::Ended.into()) };
+        if record.generation != done.generation || record.user.as_deref() != Some(user) {
+            // Somebody else has logged in between these two.
+            return Err(ErrorKind::Ended.into());
+        }
         self.held(|held| held.created(presented.id.clone(), *record, done.at));
         Ok(())
     }
@@ -102,11 +115,11 @@ impl Visit {
     pub(super) async fn look_behind(&self, created: Handle, dead: &Dead) -> Result<(), Error> {
         let loaded = self.layer().store.load(&[dead.id.handle()], &self.call_budget()).await;
         match loaded.as_deref() {
-            Ok([behind, ..]) => self.yield_to_log_in(created, dead.clone(), behind).await,
+            Ok([behind, ..]) => self.yield_to_log_in((created, FIRST), dead.clone(), behind).await,
             Ok([]) => Ok(()),
             Err(cause) => {
                 // Nobody will ever have its cookie.
-                let _ = self.destroy(created).await;
+                let _ = self.destroy((created, FIRST)).await;
                 Err(cause.clone().into())
             }
         }
@@ -114,7 +127,12 @@ impl Visit {
 
     /// A session was created in place of a dead cookie's: was a log-in with that cookie faster? Then its cookie must
     /// not be replaced, so what was created is destroyed again.
-    pub(super) async fn yield_to_log_in(&self, created: Handle, dead: Dead, behind: &Loaded) -> Result<(), Error> {
+    pub(super) async fn yield_to_log_in(
+        &self,
+        created: (Handle, u32),
+        dead: Dead,
+        behind: &Loaded,
+    ) -> Result<(), Error> {
         let now = self.layer().store.now();
         let faster = match behind {
             Loaded::Tombstone => true,
@@ -129,8 +147,8 @@ impl Visit {
         Err(ErrorKind::Ended.into())
     }
 
-    async fn destroy(&self, created: Handle) -> Result<(), Error> {
-        let write = Write { handle: created, generation: FIRST, id: WriteId::random()?, act: Act::Destroy };
+    async fn destroy(&self, (handle, generation): (Handle, u32)) -> Result<(), Error> {
+        let write = Write { handle, generation, id: WriteId::random()?, act: Act::Destroy };
         self.layer().store.apply(&write, &self.call_budget()).await?;
         Ok(())
     }

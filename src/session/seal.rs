@@ -38,17 +38,19 @@ impl Session {
     /// Applies what is staged and decides the cookie.
     pub(crate) async fn settle(&self, failed: bool) -> Settled {
         let visit = &*self.0;
-        let _turn = visit.take_turn().await;
+        let turn = visit.take_turn().await;
         visit.held(|held| held.begin_seal(failed));
-        let finished = visit.finish().await;
+        let finished = match turn {
+            Ok(_) => visit.finish().await,
+            // An operation of this request is under way that nobody carries on.
+            Err(busy) if visit.held(|held| held.is_log_out() || held.is_changed()) => Err(busy),
+            Err(_) => Ok(()),
+        };
         visit.held(Held::sent);
         match finished {
             Ok(()) => visit.settled(None),
             Err(error) => {
                 event::write_refused(self.id(), &error.to_string());
-                if error.kind() == ErrorKind::Ended {
-                    visit.held(|held| held.due = None);
-                }
                 visit.settled(Some(error.status()))
             }
         }
@@ -57,18 +59,30 @@ impl Session {
 
 impl Visit {
     async fn finish(&self) -> Result<(), Error> {
+        let written = self.write_staged().await;
+        match &written {
+            Err(error) if error.kind() == ErrorKind::Ended => self.held(|held| held.due = None),
+            // The store is away, or the time is over: only what this very request made is sent.
+            Err(error) if error.kind() == ErrorKind::Unavailable => self.held(Held::drop_doubtful),
+            _ => return self.prove().await.and(written),
+        }
+        written
+    }
+
+    async fn write_staged(&self) -> Result<(), Error> {
         self.destroy_staged().await?;
         if self.held(|held| held.is_changed()) {
             self.apply(Along::default()).await?.done()?;
         }
-        self.prove().await
+        Ok(())
     }
 
     /// The last look before the cookie is sent. Is it still the current one, where the handler took long or the cookie
     /// is only signed anew? Was a log-in faster, where a session was created in place of a dead cookie's?
     ///
     /// When the store cannot say, a new signature is left to another request. A cookie of a session that this request
-    /// created, or raised, is sent: nothing else will bring it.
+    /// created, or raised, is sent: nothing else will bring it. But not in place of a dead one, where a log-in may be
+    /// faster: then the answer is that the store is unavailable.
     async fn prove(&self) -> Result<(), Error> {
         let (Some(own), replaced) = self.held(|held| {
             let own = held.live().filter(|_| held.is_doubtful());
@@ -77,15 +91,18 @@ impl Visit {
             return Ok(());
         };
         let handles: Vec<Handle> = [own.0].into_iter().chain(replaced.iter().map(|dead| dead.id.handle())).collect();
-        let Ok(loaded) = self.layer().store.load(&handles, &self.budget).await else {
-            self.held(Held::drop_resigning);
-            return Ok(());
+        let loaded = match self.layer().store.load(&handles, &self.budget).await {
+            Ok(loaded) => loaded,
+            Err(cause) => {
+                self.held(Held::drop_doubtful);
+                return if replaced.is_some() { Err(cause.into()) } else { Ok(()) };
+            }
         };
         if !matches!(loaded.first(), Some(Loaded::Found(record)) if record.generation == own.1) {
             self.held(|held| held.due = None);
         }
         match (replaced, loaded.get(1)) {
-            (Some(dead), Some(behind)) => self.yield_to_log_in(own.0, dead, behind).await,
+            (Some(dead), Some(behind)) => self.yield_to_log_in(own, dead, behind).await,
             _ => Ok(()),
         }
     }

@@ -14,14 +14,13 @@ pub(crate) struct Turns([Semaphore; 64]);
 
 impl Turns {
     /// A turn among this session's updates, in the order of asking. The wait counts as time spent on the store, and
-    /// ends with it: then there is none, and the update tries its luck.
+    /// takes half of what is left of it at most: then there is no turn, and the update tries its luck.
     ///
-    /// Whoever holds one awaits the store only, within a request's budget. Dropping it, also with the future that
-    /// holds it, passes the turn on.
+    /// It is held for one attempt. Dropping it, also with the future that holds it, passes it on.
     pub(super) async fn take(&self, handle: Handle, budget: &Budget, most: Duration) -> Option<SemaphorePermit<'_>> {
         let asked = Instant::now();
         // The semaphore is never closed.
-        let turn = timeout(budget.left(most), self.0[handle.slot(self.0.len())].acquire()).await;
+        let turn = timeout(budget.left(most) / 2, self.0[handle.slot(self.0.len())].acquire()).await;
         budget.spend(asked.elapsed());
         turn.ok()?.ok()
     }

@@ -2,6 +2,10 @@
 //! it.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use super::Visit;
 use super::held::Held;
@@ -31,9 +35,17 @@ impl Along {
 }
 
 impl Visit {
-    pub(super) async fn take_turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // The semaphore is never closed, so there always is a permit.
-        self.turn.acquire().await.ok()
+    /// A turn among the operations of this request, within its budget: another one may be held by a future that
+    /// nobody polls.
+    pub(super) async fn take_turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+        if let Ok(turn) = self.turn.try_acquire() {
+            return Ok(turn);
+        }
+        let (asked, budget) = (Instant::now(), self.call_budget());
+        let turn = timeout(budget.left(self.layer().store.budget()), self.turn.acquire()).await;
+        budget.spend(asked.elapsed());
+        // The semaphore is never closed.
+        turn.ok().and_then(Result::ok).ok_or_else(|| Unavailable::from(UnavailableKind::Contended).into())
     }
 
     /// One write to the session: changes the record that is there, or creates one.

@@ -7,6 +7,9 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 use crate::clock::jitter;
 use crate::error::{ConfigError, UnavailableKind};
 
+/// No request waits longer.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
 /// The limits of store calls.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Policy {
@@ -34,6 +37,9 @@ impl Policy {
         }
         if self.budget.is_zero() {
             return Err(ConfigError::new("budget", "0ms", "must be above zero"));
+        }
+        if self.budget > LONGEST {
+            return Err(ConfigError::new("budget", format_args!("{:?}", self.budget), "must be at most an hour"));
         }
         Ok(self)
     }

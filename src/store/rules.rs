@@ -46,7 +46,8 @@ pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (
         Some(Kept { what: What::Live(live), .. }) => live,
     };
     if let Some((_, _, value)) = live.writes.iter().find(|(id, ..)| *id == write.id) {
-        return (done(&live.record, now, *value), None);
+        let record = Record { generation: led_to(write, &live.record), ..live.record.clone() };
+        return (done(&record, now, *value), None);
     }
     let superseded = write.generation < live.record.generation;
     match &write.act {
@@ -67,6 +68,17 @@ pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (
             }
             Err(outcome) => (outcome, None),
         },
+    }
+}
+
+/// The generation that a write which was done led to; what others did since is not its doing.
+fn led_to(write: &Write, record: &Record) -> u32 {
+    match &write.act {
+        Act::Apply(Apply { intent: Intent::LogIn { user, .. }, .. }) if record.user.as_ref() == Some(user) => {
+            record.generation
+        }
+        Act::Apply(Apply { intent: Intent::Rotate | Intent::LogIn { .. }, .. }) => write.generation.saturating_add(1),
+        _ => write.generation,
     }
 }
 

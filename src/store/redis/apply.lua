@@ -17,7 +17,12 @@ if not old then
 end
 local result = recognised(old.writes, id)
 if result then
-  return answer('done', old.generation, old.ending, result)
+  -- The generation that this write led to; what others did since is not its doing.
+  local led = intent == '' and generation or generation + 1
+  if intent ~= '' and intent ~= 'rotate' and old.user == user then
+    led = old.generation
+  end
+  return answer('done', led, old.ending, result)
 end
 if forgotten(old.writes, sent) then
   return {'unknown', now}

@@ -6,7 +6,7 @@ local has_user, user, fields, bytes = argument(), argument(), argument(), argume
 
 local existing, instead = record()
 if existing and recognised(existing.writes, id) then
-  return answer('done', existing.generation, existing.ending)
+  return answer('done', tonumber(generation), existing.ending)
 end
 if instead ~= 'missing' then
   return answer('exists')

@@ -11,7 +11,7 @@ use crate::store::Loaded;
 
 /// What a hash and its time to live say. A broken field is an error for this session alone, never half the data.
 pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
-    let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(hash).map_err(|error| corrupt(&error.to_string()))?;
+    let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(hash).map_err(|_| corrupt("the reply is no hash"))?;
     if fields.is_empty() {
         return Ok(Loaded::Missing);
     }

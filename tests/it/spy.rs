@@ -24,6 +24,8 @@ struct Seen {
     log: Vec<&'static str>,
     clock: u64,
     down: bool,
+    /// Writes are never answered.
+    hangs: bool,
 }
 
 impl Spy {
@@ -82,6 +84,9 @@ impl Store for Spy {
                 Intent::Keep => "apply",
             },
         })?;
+        if self.look(|seen| seen.hangs) {
+            std::future::pending::<()>().await;
+        }
         Store::apply(&self.store, write, budget).await
     }
 

@@ -12,6 +12,7 @@ on_every_store! {
     a_repeated_compare_and_set_is_no_conflict,
     a_repeated_log_in_raises_the_generation_once,
     a_repeated_rotation_raises_the_generation_once,
+    a_repeated_write_has_the_generation_that_it_led_to_and_not_a_later_log_ins,
     a_repeated_destroy_is_done_and_a_second_one_is_gone,
     a_refused_write_is_decided_anew,
     a_write_is_recognised_after_many_others,
@@ -80,6 +81,18 @@ async fn a_repeated_rotation_raises_the_generation_once(store: &impl Store) {
     let first = subject.send(&write).await;
     assert_eq!(told(&subject.send(&write).await), told(&first));
     assert_eq!(subject.record().await.generation, 2);
+}
+
+async fn a_repeated_write_has_the_generation_that_it_led_to_and_not_a_later_log_ins(store: &impl Store) {
+    let subject = Subject::with(store, &[("n", "1")]).await;
+    let counting = subject.write(1, Act::Apply(add("n", 1)));
+    subject.send(&counting).await;
+    let rotating = subject.write(1, Act::Apply(rotate()));
+    subject.send(&rotating).await;
+    done(&subject.apply(2, log_in_for("ann", HOUR, None)).await);
+    assert_eq!(done(&subject.send(&counting).await).generation, 1);
+    assert_eq!(done(&subject.send(&rotating).await).generation, 2);
+    assert_eq!(subject.record().await.generation, 3);
 }
 
 async fn a_repeated_destroy_is_done_and_a_second_one_is_gone(store: &impl Store) {

@@ -141,6 +141,106 @@ async fn what_was_staged_before_another_log_in_is_not_applied_after_it() {
 }
 
 #[tokio::test]
+async fn an_outage_signs_no_cookie_anew() {
+    let mut visitor = Visitor::with_keys(&[1]);
+    visitor.visit(write).await;
+    for _ in 0..80 {
+        visitor.spy.wait(Duration::from_secs(50));
+        visitor.visit(read).await;
+    }
+    visitor.layer = layer(&visitor.spy, &[2, 1]);
+    let spy = visitor.spy.clone();
+    let cut_off = async move |session: LazySession| {
+        session.load().await?.set("k", "lost")?;
+        spy.look(|seen| seen.down = true);
+        Ok(StatusCode::OK)
+    };
+    let (reply, _) = visitor.visit(cut_off).await;
+    assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(says_nothing(&reply));
+}
+
+#[tokio::test]
+async fn a_log_in_on_a_session_created_at_once_buries_the_dead_cookie_too() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    visitor.spy.wait(Duration::from_secs(101));
+    let dead = visitor.cookie.clone();
+    let counts_and_logs_in = async |session: LazySession| {
+        let session = session.load().await?;
+        session.incr("attempts", 1).await?;
+        session.log_in("alice").await?;
+        Ok(StatusCode::OK)
+    };
+    let (reply, operations) = visitor.visit(counts_and_logs_in).await;
+    assert_eq!(operations, ["load", "create", "load", "log-in", "bury"]);
+    assert!(!says_nothing(&reply));
+    visitor.cookie = dead;
+    let (reply, _) = visitor.visit(write).await;
+    assert_eq!(reply.status(), StatusCode::CONFLICT);
+    assert!(says_nothing(&reply));
+}
+
+#[tokio::test]
+async fn a_value_that_is_taken_and_then_added_to_loses_no_other_addition() {
+    let mut visitor = Visitor::new();
+    visitor.visit(incr).await;
+    let (shared, cookie) = (visitor.layer.clone(), visitor.cookie.clone());
+    let overtaken = async move |session: LazySession| {
+        let session = session.load().await?;
+        assert_eq!(session.take::<i64>("n")?, Some(1));
+        assert_eq!(meanwhile(&shared, cookie.as_ref(), incr).await.status(), StatusCode::OK);
+        assert_eq!(session.incr("n", 10).await?, 12);
+        Ok(StatusCode::OK)
+    };
+    assert_eq!(visitor.visit(overtaken).await.0.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_was_staged_before_a_log_out_is_not_carried_into_another_session() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    let (shared, cookie) = (visitor.layer.clone(), visitor.cookie.clone());
+    let overtaken = async move |session: LazySession| {
+        let session = session.load().await?;
+        session.set("copy", &session.get::<String>("k")?)?;
+        assert_eq!(meanwhile(&shared, cookie.as_ref(), log_out).await.status(), StatusCode::OK);
+        session.log_in("bob").await?;
+        Ok(StatusCode::OK)
+    };
+    let (reply, _) = visitor.visit(overtaken).await;
+    assert_eq!(reply.status(), StatusCode::CONFLICT);
+    assert!(says_nothing(&reply));
+    // Sent again it starts anew, and its form works.
+    let (reply, _) = visitor.visit(log_in).await;
+    assert!(reply.status() == StatusCode::OK && !says_nothing(&reply));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_nobody_carries_on_holds_up_the_request_no_longer_than_its_budget() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    let (spy, started) = (visitor.spy.clone(), tokio::time::Instant::now());
+    let parks = async move |session: LazySession| {
+        let session = session.load().await?;
+        session.set("k", "other")?;
+        spy.look(|seen| seen.hangs = true);
+        let mut parked = Box::pin(session.incr("n", 1));
+        tokio::select! {
+            biased;
+            _ = &mut parked => unreachable!("the store hangs"),
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+        assert_eq!(session.incr("n", 1).await.expect_err("not its turn").kind(), ErrorKind::Unavailable);
+        drop(parked);
+        spy.look(|seen| seen.hangs = false);
+        Ok(StatusCode::OK)
+    };
+    assert_eq!(visitor.visit(parks).await.0.status(), StatusCode::OK, "what was staged is staged again");
+    assert!(started.elapsed() < Duration::from_millis(1100), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn log_in_and_log_out_expire_the_twin_of_another_domain() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use stickless::{Error, ErrorKind, LazySession, SessionLayer};
 
-use super::{Reply, Spy, Visitor, layer, log_in, log_out, read, says_nothing, write};
+use super::visitor::{Reply, Spy, Visitor, layer};
+use super::{log_in, log_out, read, says_nothing, write};
 
 /// Another request with this cookie, from beginning to end; its answer.
 async fn meanwhile<F>(layer: &SessionLayer, cookie: Option<&String>, handler: F) -> Reply

@@ -71,12 +71,13 @@ impl Session {
             visit.held(|held| held.check(key, &new, &visit.layer().limits))?;
             let expect = (!certain).then(|| (key.to_owned(), text));
             let outcome = visit.apply(Along { expect, ..Along::set(key, new) }).await?;
-            // One attempt a turn, so that nobody keeps it who is not polled on.
-            drop(turn.take());
             match outcome {
                 Outcome::Conflict(current) => {
                     text = current;
-                    turn = visit.take_turn_among_updates().await;
+                    // Kept until it succeeds: the first attempt in turn only brings the newest value.
+                    if turn.is_none() {
+                        turn = visit.take_turn_among_updates().await;
+                    }
                 }
                 outcome => return outcome.done().map(|_| value),
             }

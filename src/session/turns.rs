@@ -16,7 +16,7 @@ impl Turns {
     /// A turn among this session's updates, in the order of asking. The wait counts as time spent on the store, and
     /// takes half of what is left of it at most: then there is no turn, and the update tries its luck.
     ///
-    /// It is held for one attempt. Dropping it, also with the future that holds it, passes it on.
+    /// Dropping it, also with the future that holds it, passes it on.
     pub(super) async fn take(&self, handle: Handle, budget: &Budget, most: Duration) -> Option<SemaphorePermit<'_>> {
         let asked = Instant::now();
         // The semaphore is never closed.

@@ -84,7 +84,16 @@ async fn parallel_updates_of_one_value_are_exact() {
         let values: BTreeSet<String> = list.iter().filter_map(|value| value.as_str()).map(str::to_owned).collect();
         assert_eq!(values, (0..count).map(|number| number.to_string()).collect());
         assert_eq!(list.len(), values.len());
+        // Else the work grows with the square of the crowd, and a larger one runs out of time.
+        let writes = scripts_run(&fleet).await;
+        assert!(writes <= 10 * count, "{writes} writes for {count} appends");
     }
+}
+
+async fn scripts_run(fleet: &Fleet) -> u64 {
+    let stats = fleet.redis.cli(&["INFO", "commandstats"]).await;
+    let calls = stats.split("cmdstat_evalsha:calls=").nth(1).and_then(|rest| rest.split(',').next());
+    calls.and_then(|calls| calls.parse().ok()).expect("a number of calls")
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::clock::jitter;
-use crate::error::{ConfigError, UnavailableKind};
+use crate::error::{ConfigError, Unavailable, UnavailableKind};
 
 /// No request waits longer.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
@@ -124,6 +124,12 @@ fn code(error: &RedisError) -> &str {
         (Some("ERR"), Some(detail)) => QUOTED.into_iter().find(|code| detail.contains(code)).unwrap_or("ERR"),
         (code, _) => code.unwrap_or_default(),
     }
+}
+
+/// The error as the application sees it.
+pub(super) fn unavailable(error: RedisError) -> Unavailable {
+    let (_, kind) = remedy(&error);
+    Unavailable::new(kind, error)
 }
 
 /// The error's code, if it is one that stands for a cause of its own in the log.

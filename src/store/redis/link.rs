@@ -216,12 +216,8 @@ async fn connect(route: &Route) -> Result<(MultiplexedConnection, JoinHandle<()>
     let stream = timeout(CONNECT, route.dial.dial()).await.map_err(late)?;
     let stream = stream.map_err(|error| Unavailable::new(UnavailableKind::Disconnected, error))?;
     let config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
-    let failed = |error| {
-        let (_, kind) = retry::remedy(&error);
-        Unavailable::new(kind, error)
-    };
     let opened = MultiplexedConnection::new_with_config(&route.settings, stream, config);
-    let (mut connection, driver) = timeout(CONNECT, opened).await.map_err(late)?.map_err(failed)?;
+    let (mut connection, driver) = timeout(CONNECT, opened).await.map_err(late)?.map_err(retry::unavailable)?;
     let driver = tokio::spawn(driver);
     match timeout(CONNECT, question(route, &mut connection)).await.map_err(late).and_then(|asked| asked) {
         Ok(()) => Ok((connection, driver)),
@@ -238,15 +234,11 @@ async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Resu
     for script in route.scripts.all() {
         pipe.cmd("SCRIPT").arg("LOAD").arg(&script.code);
     }
-    let failed = |error| {
-        let (_, kind) = retry::remedy(&error);
-        Unavailable::new(kind, error)
-    };
-    let replies = connection.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(failed)?;
+    let replies = connection.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(retry::unavailable)?;
     let [_, ping, role, time, ..] = replies.as_slice() else { return Err(UnavailableKind::Disconnected.into()) };
     // A name is a convenience, and a script is sent again where it is missing; these three must be answered.
     for reply in [ping, role, time] {
-        reply.clone().extract_error().map_err(failed)?;
+        reply.clone().extract_error().map_err(retry::unavailable)?;
     }
     if !is_master(role) {
         return Err(UnavailableKind::NotMaster.into());

@@ -22,18 +22,22 @@ async fn incr(session: LazySession) -> Result<StatusCode, Error> {
     Ok(StatusCode::OK)
 }
 
-#[tokio::test]
-async fn a_new_signature_never_replaces_the_cookie_of_a_log_in_that_was_faster() {
+/// A visitor whose session was kept alive for over an hour, and whose cookie's key is no longer the first.
+async fn due_for_a_new_signature() -> Visitor {
     let mut visitor = Visitor::with_keys(&[1]);
     visitor.visit(write).await;
-    // An hour and more later, kept alive, under another first key.
     for _ in 0..80 {
         visitor.spy.wait(Duration::from_secs(50));
         visitor.visit(read).await;
     }
     visitor.layer = layer(&visitor.spy, &[2, 1]);
-    let old = visitor.cookie.clone();
-    let (shared, cookie) = (visitor.layer.clone(), old.clone());
+    visitor
+}
+
+#[tokio::test]
+async fn a_new_signature_never_replaces_the_cookie_of_a_log_in_that_was_faster() {
+    let mut visitor = due_for_a_new_signature().await;
+    let (shared, cookie) = (visitor.layer.clone(), visitor.cookie.clone());
     let overtaken = async move |session: LazySession| {
         session.load().await?;
         assert_eq!(meanwhile(&shared, cookie.as_ref(), log_in).await.status(), StatusCode::OK);
@@ -41,13 +45,7 @@ async fn a_new_signature_never_replaces_the_cookie_of_a_log_in_that_was_faster()
     };
     assert!(says_nothing(&visitor.visit(overtaken).await.0));
     // Nobody is faster here, so it is signed anew, once; a failing handler leaves that to the next request.
-    let mut other = Visitor { spy: visitor.spy.clone(), layer: layer(&visitor.spy, &[1]), cookie: None };
-    other.visit(write).await;
-    for _ in 0..80 {
-        other.spy.wait(Duration::from_secs(50));
-        other.visit(read).await;
-    }
-    other.layer = layer(&other.spy, &[2, 1]);
+    let mut other = due_for_a_new_signature().await;
     let fails = async |session: LazySession| {
         session.load().await?;
         Ok(StatusCode::INTERNAL_SERVER_ERROR)
@@ -143,13 +141,7 @@ async fn what_was_staged_before_another_log_in_is_not_applied_after_it() {
 
 #[tokio::test]
 async fn an_outage_signs_no_cookie_anew() {
-    let mut visitor = Visitor::with_keys(&[1]);
-    visitor.visit(write).await;
-    for _ in 0..80 {
-        visitor.spy.wait(Duration::from_secs(50));
-        visitor.visit(read).await;
-    }
-    visitor.layer = layer(&visitor.spy, &[2, 1]);
+    let mut visitor = due_for_a_new_signature().await;
     let spy = visitor.spy.clone();
     let cut_off = async move |session: LazySession| {
         session.load().await?.set("k", "lost")?;

@@ -130,6 +130,9 @@ mod error;
 mod event;
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(all(test, feature = "redis"))]
+#[path = "../tests/harness/lib.rs"]
+mod harness;
 mod id;
 mod keys;
 mod layer;

@@ -8,8 +8,11 @@
 
 mod attempts;
 mod clock;
+mod connect;
 mod dial;
 mod link;
+#[cfg_attr(not(test), expect(dead_code, reason = "what stands on messages comes next"))]
+mod pubsub;
 mod read;
 mod script;
 #[cfg(feature = "tls")]
@@ -24,9 +27,13 @@ use tokio::sync::watch;
 
 use self::attempts::{Attempts, Failure};
 use self::clock::StoreClock;
+use self::connect::{Route, is_master};
 pub use self::dial::{Dial, Stream};
 pub use self::link::LinkState;
-use self::link::{Link, Live, Route, is_master};
+use self::link::{Link, Live};
+#[expect(unused_imports, reason = "what stands on messages comes next")]
+pub(crate) use self::pubsub::Heard;
+pub(crate) use self::pubsub::Subscription;
 use self::script::{Delivery, Reply, Scripts};
 use super::retry::{self, Policy, Remedy};
 use super::{Budget, Loaded, Outcome, Store, Timestamp, Write};
@@ -79,6 +86,34 @@ impl RedisStore {
             prefix: "stickless:".to_owned(),
             name: "stickless".to_owned(),
             policy: Policy::default(),
+        }
+    }
+
+    /// Listens to what any instance publishes on a channel.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what stands on messages comes next"))]
+    pub(crate) fn subscribe(&self, channel: &str) -> Subscription {
+        self.shared.link.subscribe(format!("{}{channel}", self.shared.prefix))
+    }
+
+    /// Publishes to whoever listens now; a repeated attempt may be heard twice.
+    ///
+    /// # Errors
+    ///
+    /// It may have been heard or not.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what stands on messages comes next"))]
+    pub(crate) async fn publish(&self, channel: &str, message: &[u8], budget: &Budget) -> Result<(), Unavailable> {
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(format!("{}{channel}", self.shared.prefix)).arg(message);
+        let mut attempts = Attempts::begin(&self.shared.link, self.shared.policy, budget);
+        loop {
+            let attempt = attempts.next().await?;
+            let send = async {
+                attempt.live.connection().send_packed_command(&publish).await?.extract_error()?;
+                Ok(())
+            };
+            if attempts.run(&attempt, send).await?.is_some() {
+                return Ok(());
+            }
         }
     }
 

@@ -10,29 +10,22 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::clock::StoreClock;
-use super::dial::Dial;
-use super::script::Scripts;
+use super::connect::{CONNECT, Driver, Route, connect};
+use super::pubsub::{PubSub, Subscription};
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event::{self, Throttle};
-use crate::store::retry;
 
-/// Limit of dialling, and of the questions on a new connection.
-const CONNECT: Duration = Duration::from_millis(300);
 /// The longest pause between two dials.
 const PAUSE_MOST: Duration = Duration::from_millis(250);
 /// How often the clock is anchored anew.
 const ANCHOR_EVERY: Duration = Duration::from_secs(60);
 /// So many time-outs in a row, and the connection is taken for dead.
 const TIMEOUTS_MOST: u32 = 3;
-/// Commands that may wait for the driver; beyond it senders wait their turn.
-const QUEUE: usize = 1024;
 
 /// Whether the store can be reached, as the application may watch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +37,6 @@ pub enum LinkState {
     Down(UnavailableKind),
 }
 
-/// What a resolver needs to know.
-pub(super) struct Route {
-    pub(super) dial: Dial,
-    pub(super) settings: RedisConnectionInfo,
-    pub(super) name: String,
-    pub(super) scripts: Arc<Scripts>,
-    pub(super) clock: Arc<StoreClock>,
-}
-
 /// A published connection.
 pub(super) struct Live {
     generation: u64,
@@ -61,13 +45,17 @@ pub(super) struct Live {
 }
 
 impl Live {
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     pub(super) fn connection(&self) -> MultiplexedConnection {
         self.connection.clone()
     }
 }
 
 #[derive(Clone)]
-enum State {
+pub(super) enum State {
     Up(Arc<Live>),
     Down { since: Instant, cause: Unavailable },
 }
@@ -77,6 +65,7 @@ pub(super) struct Link {
     state: watch::Receiver<State>,
     reports: mpsc::Sender<(u64, Unavailable)>,
     resolver: JoinHandle<()>,
+    pubsub: PubSub,
     /// What a node that answers refuses is told, but not for each request.
     pub(super) refusals: Throttle,
 }
@@ -88,8 +77,9 @@ impl Link {
         let (publish, state) = watch::channel(down);
         // Reports of one cause come in crowds; the first few are enough.
         let (reports, inbox) = mpsc::channel(16);
+        let pubsub = PubSub::new(route.clone(), state.clone());
         let resolver = tokio::spawn(resolve(route, publish, inbox));
-        Self { state, reports, resolver, refusals: Throttle::default() }
+        Self { state, reports, resolver, pubsub, refusals: Throttle::default() }
     }
 
     /// The live connection, waiting for one until `deadline`. Fails at once when there was none for as long as a
@@ -127,6 +117,11 @@ impl Link {
     pub(super) fn broken(&self, live: &Live, cause: Unavailable) {
         // A full inbox already holds the same news.
         let _ = self.reports.try_send((live.generation, cause));
+    }
+
+    /// What is published on a channel from now on.
+    pub(super) fn subscribe(&self, channel: String) -> Subscription {
+        self.pubsub.subscribe(channel)
     }
 
     /// The state now, and what it becomes.
@@ -192,7 +187,7 @@ async fn dial_until_up(
     publish: &watch::Sender<State>,
     since: Instant,
     mut told: bool,
-) -> (MultiplexedConnection, JoinHandle<()>) {
+) -> (MultiplexedConnection, Driver) {
     let mut pause = Duration::from_millis(10);
     loop {
         match connect(route).await {
@@ -210,59 +205,17 @@ async fn dial_until_up(
     }
 }
 
-/// Dials, and publishes nothing that is not a master which answers on this very connection.
-async fn connect(route: &Route) -> Result<(MultiplexedConnection, JoinHandle<()>), Unavailable> {
-    let late = |_| Unavailable::from(UnavailableKind::TimedOut);
-    let stream = timeout(CONNECT, route.dial.dial()).await.map_err(late)?;
-    let stream = stream.map_err(|error| Unavailable::new(UnavailableKind::Disconnected, error))?;
-    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
-    let opened = MultiplexedConnection::new_with_config(&route.settings, stream, config);
-    let (mut connection, driver) = timeout(CONNECT, opened).await.map_err(late)?.map_err(retry::unavailable)?;
-    let driver = tokio::spawn(driver);
-    match timeout(CONNECT, question(route, &mut connection)).await.map_err(late).and_then(|asked| asked) {
-        Ok(()) => Ok((connection, driver)),
-        Err(cause) => {
-            driver.abort();
-            Err(cause)
-        }
-    }
-}
-
-async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Result<(), Unavailable> {
-    let mut pipe = redis::pipe();
-    pipe.cmd("CLIENT").arg("SETNAME").arg(&route.name).cmd("PING").cmd("ROLE").cmd("TIME");
-    for script in route.scripts.all() {
-        pipe.cmd("SCRIPT").arg("LOAD").arg(&script.code);
-    }
-    let replies = connection.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(retry::unavailable)?;
-    let [_, ping, role, time, ..] = replies.as_slice() else { return Err(UnavailableKind::Disconnected.into()) };
-    // A name is a convenience, and a script is sent again where it is missing; these three must be answered.
-    for reply in [ping, role, time] {
-        reply.clone().extract_error().map_err(retry::unavailable)?;
-    }
-    if !is_master(role) {
-        return Err(UnavailableKind::NotMaster.into());
-    }
-    route.clock.anchor_to_reply(time);
-    Ok(())
-}
-
-/// Whether a reply of `ROLE` is a master's.
-pub(super) fn is_master(role: &Value) -> bool {
-    matches!(role, Value::Array(items) if matches!(items.first(), Some(Value::BulkString(role)) if role == b"master"))
-}
-
 /// Waits for the end of a connection, anchoring the clock now and then; why it ended.
 async fn until_broken(
     route: &Route,
     live: &Live,
-    mut driver: JoinHandle<()>,
+    mut driver: Driver,
     inbox: &mut mpsc::Receiver<(u64, Unavailable)>,
 ) -> Unavailable {
     let mut anchor = tokio::time::interval_at(Instant::now() + ANCHOR_EVERY, ANCHOR_EVERY);
     loop {
         tokio::select! {
-            _ = &mut driver => return UnavailableKind::Disconnected.into(),
+            () = driver.ended() => return UnavailableKind::Disconnected.into(),
             Some((generation, cause)) = inbox.recv() => if generation == live.generation { return cause },
             _ = anchor.tick() => {
                 let mut connection = live.connection();

@@ -38,10 +38,12 @@ impl Driver {
         Self(tokio::spawn(driver))
     }
 
-    /// Returns when the connection is dead. To be asked once.
+    /// Returns when the connection is dead.
     pub(super) async fn ended(&mut self) {
-        // How it ended, nobody needs to know.
-        let _ = (&mut self.0).await;
+        if !self.0.is_finished() {
+            // How it ended, nobody needs to know.
+            let _ = (&mut self.0).await;
+        }
     }
 }
 

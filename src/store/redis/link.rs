@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connect::{CONNECT, Driver, Route, connect};
@@ -24,6 +24,8 @@ use crate::event::{self, Throttle};
 const PAUSE_MOST: Duration = Duration::from_millis(250);
 /// How often the clock is anchored anew.
 const ANCHOR_EVERY: Duration = Duration::from_secs(60);
+/// The longest that an attempt under way keeps an old connection.
+const RETIRE: Duration = Duration::from_secs(10);
 /// So many time-outs in a row, and the connection is taken for dead.
 const TIMEOUTS_MOST: u32 = 3;
 
@@ -166,19 +168,23 @@ async fn resolve(route: Route, publish: watch::Sender<State>, mut inbox: mpsc::R
     static GENERATIONS: AtomicU64 = AtomicU64::new(1);
     let mut cause = Unavailable::from(UnavailableKind::Disconnected);
     let mut was_up = false;
+    // An old connection stays until those who are using it are done.
+    let mut retired = JoinSet::new();
     loop {
+        while retired.try_join_next().is_some() {}
         let since = Instant::now();
         publish.send_replace(State::Down { since, cause: cause.clone() });
         if was_up {
             event::store_down(&cause);
         }
-        let (connection, driver) = dial_until_up(&route, &publish, since, was_up).await;
+        let (connection, mut driver) = dial_until_up(&route, &publish, since, was_up).await;
         let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
         let live = Arc::new(Live { generation, connection, timeouts: AtomicU32::new(0) });
         event::store_up(since.elapsed());
         publish.send_replace(State::Up(live.clone()));
         was_up = true;
-        cause = until_broken(&route, &live, driver, &mut inbox).await;
+        cause = until_broken(&route, &live, &mut driver, &mut inbox).await;
+        retired.spawn(async move { drop(timeout(RETIRE, driver.ended()).await) });
     }
 }
 
@@ -209,7 +215,7 @@ async fn dial_until_up(
 async fn until_broken(
     route: &Route,
     live: &Live,
-    mut driver: Driver,
+    driver: &mut Driver,
     inbox: &mut mpsc::Receiver<(u64, Unavailable)>,
 ) -> Unavailable {
     let mut anchor = tokio::time::interval_at(Instant::now() + ANCHOR_EVERY, ANCHOR_EVERY);

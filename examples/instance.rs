@@ -14,11 +14,9 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request};
 use axum::http::HeaderValue;
 use axum::response::Response;
 use axum::{Router, middleware};
-use stickless::Peer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -61,7 +59,7 @@ async fn run() -> Result<(), String> {
 /// The longest time that requests in flight have to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// The layers, from the outside in: the instance's name, panics as 500, the peer's address, the session.
+/// The layers, from the outside in: the instance's name, panics as 500, the session.
 fn app(name: &str, layer: stickless::SessionLayer, store: settings::Store) -> Result<Router, String> {
     let header = HeaderValue::from_str(name).map_err(|_| format!("INSTANCE = {name:?}: must be a header value"))?;
     let named = move |mut response: Response| {
@@ -71,12 +69,5 @@ fn app(name: &str, layer: stickless::SessionLayer, store: settings::Store) -> Re
             response
         }
     };
-    Ok(routes::routes(name, store)
-        .layer(layer)
-        .layer(middleware::map_request(async |ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request| {
-            request.extensions_mut().insert(Peer(peer));
-            request
-        }))
-        .layer(CatchPanicLayer::new())
-        .layer(middleware::map_response(named)))
+    Ok(routes::routes(name, store).layer(layer).layer(CatchPanicLayer::new()).layer(middleware::map_response(named)))
 }

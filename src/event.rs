@@ -23,6 +23,16 @@ impl Throttle {
         }
         true
     }
+
+    /// Tells this one thing once, however long it lasts.
+    fn is_first(&self, what: &'static str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = told.iter().all(|(known, _)| *known != what);
+        if first {
+            told.push((what, Instant::now()));
+        }
+        first
+    }
 }
 
 /// The store answers, but not what it was asked: it is busy, refuses writes, or denies access. `code` is its own word.
@@ -81,6 +91,32 @@ pub(crate) fn foreign_set_cookie(throttle: &Throttle) {
     if throttle.may_tell("foreign_set_cookie") {
         tracing::warn!(event = "foreign_set_cookie", "the application's own cookie of the session's name was dropped");
     }
+}
+
+/// Headers are to be believed, but nobody says who sent them.
+pub(crate) fn unknown_peer(throttle: &Throttle) {
+    if throttle.is_first("unknown_peer") {
+        tracing::warn!(
+            event = "unknown_peer",
+            "the server does not say who the peer is, so no proxy's header is believed: see `Peer`"
+        );
+    }
+}
+
+/// Trusted proxies are a list without any.
+pub(crate) fn nobody_trusted() {
+    tracing::warn!(event = "nobody_trusted", "no proxy is trusted, so no forwarded header is believed");
+}
+
+/// A trusted range holds everybody.
+pub(crate) fn everybody_trusted(range: &ipnet::IpNet) {
+    tracing::warn!(event = "everybody_trusted", %range, "every address is a trusted proxy: clients can say who they are");
+}
+
+/// A trusted range is written with an address inside it.
+pub(crate) fn host_bits(range: &ipnet::IpNet) {
+    let network = range.trunc();
+    tracing::warn!(event = "host_bits", %range, %network, "a trusted range is taken as the network that holds it");
 }
 
 fn source(cause: &Unavailable) -> String {

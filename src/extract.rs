@@ -1,4 +1,6 @@
-//! Extractors for axum: `Session`, `Option<Session>`, `Result<Session, Unavailable>`.
+//! Extractors for axum: `Session`, `Option<Session>`, `Result<Session, Unavailable>`, `LazySession`, `Origin`.
+
+use std::convert::Infallible;
 
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
@@ -7,6 +9,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 
 use crate::error::{Error, Unavailable};
+use crate::proxy::Origin;
 use crate::session::{LazySession, Session, State};
 
 /// Reads the session at first use. An unreachable store rejects with 503, so that the handler does not run.
@@ -34,6 +37,15 @@ impl<S: Send + Sync> FromRequestParts<S> for LazySession {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Self::in_extensions(&parts.extensions)
+    }
+}
+
+/// Who the client is, with a session or without: see [`Origin::of`].
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::found(&parts.extensions, &parts.headers, &parts.uri))
     }
 }
 

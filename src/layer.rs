@@ -10,6 +10,7 @@ use crate::error::ConfigError;
 use crate::event::Throttle;
 use crate::keys::KeyRing;
 use crate::lifetime::Lifetime;
+use crate::proxy::{Gate, Trust};
 use crate::record::Limits;
 use crate::service::SessionService;
 use crate::session::Turns;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) attributes: Attributes,
     pub(crate) lifetime: Lifetime,
     pub(crate) limits: Limits,
+    pub(crate) gate: Gate,
     pub(crate) turns: Turns,
     pub(crate) told: Throttle,
 }
@@ -67,6 +69,7 @@ impl SessionLayer {
             absolute: None,
             idle_anonymous: None,
             limits: Limits::default(),
+            gate: Gate::default(),
         }
     }
 }
@@ -92,6 +95,7 @@ impl<S> Layer<S> for SessionLayer {
 /// | [`cookie_same_site`](Self::cookie_same_site) | [`SameSite::Lax`] |
 /// | [`cookie_partitioned`](Self::cookie_partitioned), [`cookie_persistent`](Self::cookie_persistent) | false, true |
 /// | [`limits`](Self::limits) | [`Limits::default`] |
+/// | [`trust`](Self::trust), [`strip_unbelieved`](Self::strip_unbelieved) | [`Trust::Peer`], false |
 #[derive(Debug)]
 #[must_use]
 pub struct SessionLayerBuilder<S> {
@@ -103,6 +107,7 @@ pub struct SessionLayerBuilder<S> {
     absolute: Option<Duration>,
     idle_anonymous: Option<Duration>,
     limits: Limits,
+    gate: Gate,
 }
 
 impl<S: Store> SessionLayerBuilder<S> {
@@ -186,6 +191,18 @@ impl<S: Store> SessionLayerBuilder<S> {
         self
     }
 
+    /// Whose headers say who the client is, and by which scheme and host it came.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.gate.trust = trust;
+        self
+    }
+
+    /// Whether forwarding headers that are not believed are taken from the request, so that nothing behind reads them.
+    pub fn strip_unbelieved(mut self, strip: bool) -> Self {
+        self.gate.strip = strip;
+        self
+    }
+
     /// The layer.
     ///
     /// # Errors
@@ -212,6 +229,7 @@ impl<S: Store> SessionLayerBuilder<S> {
             store: Box::new(self.store),
             keys: self.keys,
             limits,
+            gate: self.gate.check(),
             turns: Turns::default(),
             told: Throttle::default(),
         };

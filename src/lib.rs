@@ -51,6 +51,7 @@
 //! | `Option<Session>` | `None` | 503 |
 //! | `Result<Session, Unavailable>` | a new one, stored when something is set | `Err`: go on without |
 //! | [`LazySession`] | nothing is read before [`load`](LazySession::load) | |
+//! | [`Origin`] | no session is looked at | |
 //!
 //! [`set`](Session::set), [`remove`](Session::remove), [`take`](Session::take) and [`clear`](Session::clear) are staged
 //! and applied as one write when the handler has answered. What travels is the change, not the record: requests that
@@ -110,8 +111,9 @@
 //! # Behind nginx
 //!
 //! The repository's `nginx` folder has a configuration for three instances without stickiness, and says which mistakes
-//! log people out. [`Secure::Auto`] follows the scheme of the connection: behind a proxy that ends TLS, use
-//! [`Secure::Always`].
+//! log people out. Nobody's headers are believed until [`trust`](SessionLayerBuilder::trust) names the proxies: see
+//! [`Trust`]. Then [`Origin`] has the client's address, scheme and host, and [`Secure::Auto`] follows the scheme by which
+//! the client came.
 //!
 //! # Features
 //!
@@ -148,7 +150,7 @@ pub use crate::error::{ConfigError, Error, ErrorKind, Unavailable, UnavailableKi
 pub use crate::id::{Handle, ParseHandleError};
 pub use crate::keys::KeyRing;
 pub use crate::layer::{SessionLayer, SessionLayerBuilder};
-pub use crate::proxy::{Encrypted, Origin, Peer};
+pub use crate::proxy::{Encrypted, Forwarding, Host, Origin, OriginLayer, OriginService, Peer, Ranges, Trust};
 pub use crate::record::Limits;
 pub use crate::service::{ResponseFuture, SessionService};
 pub use crate::session::{LazySession, Session, State};

@@ -1,91 +1,88 @@
 //! Who the client is, and by which scheme and host it came.
 //!
-//! Nobody's headers are believed: the address is the connection's peer, the host is `Host`, and the scheme is the
-//! connection's. Which proxies to trust is a setting of its own.
+//! Headers are words of whoever sent them. They are believed from proxies that the operator named, the connection's
+//! peer first; all lines of a header are one list, walked from the right, and the first hop that is not trusted is the
+//! client. What cannot be read ends the walk at the last address that a trusted hop vouched for: nothing to its left is
+//! looked at.
+//!
+//! ```
+//! use stickless::{Forwarding, Peer, Trust};
+//!
+//! let trust = Trust::proxies("127.0.0.1, 10.0.0.0/8", Forwarding::XForwardedFor)?;
+//! let mut request = http::Request::get("/")
+//!     .header("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.1.2.3")
+//!     .header("x-forwarded-proto", "https")
+//!     .header("host", "example.org:8080")
+//!     .body(())?;
+//! request.extensions_mut().insert(Peer::Address([127, 0, 0, 1].into()));
+//!
+//! let origin = trust.origin(&request);
+//! assert_eq!(origin.client, Some("203.0.113.9".parse()?));
+//! assert_eq!((origin.scheme(), origin.host.as_deref()), ("https", Some("example.org")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-use std::net::{IpAddr, SocketAddr};
+mod forwarded;
+mod gate;
+mod host;
+mod layer;
+mod list;
+mod node;
+mod peer;
+mod ranges;
+mod trust;
 
-use http::header::HOST;
-use http::{Request, Uri};
+pub(crate) use self::gate::Gate;
+pub use self::host::Host;
+pub use self::layer::{OriginLayer, OriginService};
+pub use self::peer::{Encrypted, Peer};
+pub use self::ranges::Ranges;
+pub use self::trust::{Forwarding, Trust};
 
-/// The other end of the connection, for services outside axum: put it into the request's extensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+use std::net::IpAddr;
 
-/// The connection that brought the request was encrypted: put it into the request's extensions where this process
-/// itself ends TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Encrypted;
+use http::{Extensions, HeaderMap, Request, Uri};
 
-/// Where a request came from.
+use crate::session::LazySession;
+
+/// Where a request came from, as far as the connection and trusted proxies say.
+///
+/// An extractor for axum. Elsewhere, [`Origin::of`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The client's address; none where the peer is unknown.
     pub client: Option<IpAddr>,
     /// Whether it came by https.
     pub https: bool,
-    /// The host it asked for, without port.
-    pub host: Option<String>,
+    /// The host it asked for, where that is well formed.
+    pub host: Option<Host>,
 }
 
 impl Origin {
-    /// The origin of a request, by its connection and `Host`.
+    /// What the [`SessionLayer`](crate::SessionLayer) or [`OriginLayer`] around this service found. Outside both, what
+    /// the connection and `Host` say.
     ///
     /// ```
     /// use stickless::{Origin, Peer};
     ///
-    /// let mut request = http::Request::get("/").header("host", "example.org:8080").body(())?;
-    /// request.extensions_mut().insert(Peer("[::ffff:192.0.2.7]:4711".parse()?));
+    /// let mut request = http::Request::get("/").header("host", "Example.org:8080").body(())?;
+    /// request.extensions_mut().insert(Peer::Address("::ffff:192.0.2.7".parse()?));
     /// let origin = Origin::of(&request);
     /// assert_eq!(origin.client, Some("192.0.2.7".parse()?));
     /// assert_eq!(origin.host.as_deref(), Some("example.org"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn of<B>(request: &Request<B>) -> Self {
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        Self {
-            client: peer.map(|address| address.to_canonical()),
-            https: is_encrypted(request),
-            host: host.or(request.uri().host()).and_then(without_port),
-        }
+        Self::found(request.extensions(), request.headers(), request.uri())
+    }
+
+    pub(crate) fn found(extensions: &Extensions, headers: &HeaderMap, uri: &Uri) -> Self {
+        let known = extensions.get::<Self>().or_else(|| extensions.get::<LazySession>().map(LazySession::origin));
+        known.cloned().unwrap_or_else(|| Trust::Peer.see(extensions, headers, uri))
     }
 
     /// `https` or `http`.
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
-    }
-}
-
-/// Whether the connection that brought the request was encrypted.
-pub(crate) fn is_encrypted<B>(request: &Request<B>) -> bool {
-    request.extensions().get::<Encrypted>().is_some()
-}
-
-/// The host of an authority, if it is one.
-fn without_port(authority: &str) -> Option<String> {
-    let uri: Uri = authority.parse().ok()?;
-    let authority = uri.authority()?;
-    let host = authority.host();
-    (!host.is_empty() && !authority.as_str().contains('@')).then(|| host.to_ascii_lowercase())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_is_taken_without_its_port_and_nothing_else_is_a_host() {
-        let cases = [
-            ("Example.org", Some("example.org")),
-            ("example.org:8080", Some("example.org")),
-            ("[::1]:8080", Some("[::1]")),
-            ("user@example.org", None),
-            ("exa mple", None),
-            ("", None),
-        ];
-        for (given, host) in cases {
-            assert_eq!(without_port(given).as_deref(), host, "{given}");
-        }
     }
 }

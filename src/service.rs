@@ -15,7 +15,6 @@ pub use self::future::ResponseFuture;
 use crate::cookie::{candidates, dress};
 use crate::event;
 use crate::layer::Shared;
-use crate::proxy::is_encrypted;
 use crate::session::{LazySession, Settled};
 
 /// A service whose requests have a session. Made by [`SessionLayer`](crate::SessionLayer).
@@ -49,7 +48,8 @@ where
         if found.sessions > 1 {
             event::duplicate_cookies(&self.shared.told, found.sessions);
         }
-        let session = LazySession::new(self.shared.clone(), found, is_encrypted(&request));
+        let origin = self.shared.gate.admit(&mut request, &self.shared.told);
+        let session = LazySession::new(self.shared.clone(), found, origin);
         request.extensions_mut().insert(session.clone());
         ResponseFuture::new(self.inner.call(request), self.shared.clone(), session)
     }

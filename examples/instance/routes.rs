@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH};
-use axum::http::{Request, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -75,9 +75,8 @@ async fn index(State(app): State<App>, session: Session) -> Result<Html<String>,
     Ok(Html(page::index(&app.instance, count, session.user().as_deref(), session.state())))
 }
 
-async fn probe(request: Request<axum::body::Body>) -> Json<Value> {
-    let origin = Origin::of(&request);
-    Json(json!({ "client_ip": origin.client, "scheme": origin.scheme(), "host": origin.host }))
+async fn probe(origin: Origin) -> Json<Value> {
+    Json(json!({ "client_ip": origin.client, "scheme": origin.scheme(), "host": origin.host.as_deref() }))
 }
 
 async fn count(session: Session) -> Result<Json<Value>, Error> {

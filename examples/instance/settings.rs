@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use stickless::store::{Budget, MemoryStore, RedisStore, Store as _};
-use stickless::{ConfigError, KeyRing, SameSite, Secure, SessionLayer, Unavailable};
+use stickless::{ConfigError, Forwarding, KeyRing, SameSite, Secure, SessionLayer, Trust, Unavailable};
 
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     keys: Option<String>,
     session: SessionSettings,
     cookie: CookieSettings,
+    trust: Trust,
 }
 
 struct StoreSettings {
@@ -83,6 +84,7 @@ impl Settings {
                 idle_anonymous: env.optional_seconds("SESSION_IDLE_ANONYMOUS")?.filter(|limit| !limit.is_zero()),
             },
             cookie: CookieSettings::read(&env)?,
+            trust: trust(&env)?,
         })
     }
 
@@ -129,7 +131,8 @@ impl Settings {
             .cookie_partitioned(cookie.partitioned)
             .cookie_secure(cookie.secure)
             .cookie_same_site(cookie.same_site)
-            .cookie_persistent(cookie.persistent);
+            .cookie_persistent(cookie.persistent)
+            .trust(self.trust);
         if let Some(within) = session.refresh_within {
             builder = builder.refresh_within(within);
         }
@@ -177,15 +180,30 @@ impl Store {
     }
 }
 
+/// `TRUSTED_PROXIES` is read also where no header is: a mistake in it shows at once.
+fn trust(env: &Environment) -> Result<Trust, String> {
+    let sources = [
+        ("peer", None),
+        ("x-forwarded-for", Some(Forwarding::XForwardedFor)),
+        ("forwarded", Some(Forwarding::Forwarded)),
+        ("x-real-ip", Some(Forwarding::XRealIp)),
+    ];
+    let source = env.choice("CLIENT_IP_SOURCE", "peer", &sources)?;
+    let headers = source.unwrap_or(Forwarding::XForwardedFor);
+    let proxies = env.text("TRUSTED_PROXIES", "");
+    let trust = match proxies.strip_prefix("hops:") {
+        Some(hops) => {
+            let refusal = || format!("TRUSTED_PROXIES = {proxies}: must be hops: and a whole number above zero");
+            Trust::hops(hops.parse().map_err(|_| refusal())?, headers)
+        }
+        None => Trust::proxies(&proxies, headers),
+    };
+    let trust = trust.map_err(|error| named(&error))?;
+    Ok(if source.is_some() { trust } else { Trust::Peer })
+}
+
 /// Settings of features that are not built yet, with the one value that asks for nothing of them.
-const NOT_YET: [(&str, &str); 6] = [
-    ("STORE_CA", ""),
-    ("DURABILITY", "async"),
-    ("SESSION_CAP", "0"),
-    ("CLIENT_IP_SOURCE", "peer"),
-    ("TRUSTED_PROXIES", ""),
-    ("DRIFT", "off"),
-];
+const NOT_YET: [(&str, &str); 4] = [("STORE_CA", ""), ("DURABILITY", "async"), ("SESSION_CAP", "0"), ("DRIFT", "off")];
 
 /// All settings.
 const NAMES: [&str; 27] = [
@@ -294,6 +312,7 @@ fn named(error: &ConfigError) -> String {
         "cookie_domain" => "COOKIE_DOMAIN",
         "cookie_same_site" => "COOKIE_SAME_SITE",
         "cookie_partitioned" => "COOKIE_PARTITIONED",
+        "trust" => "TRUSTED_PROXIES",
         other => other,
     };
     format!("{name} = {}", error.reason())

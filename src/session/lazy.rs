@@ -17,6 +17,7 @@ use crate::event;
 use crate::id::WriteId;
 use crate::keys::Token;
 use crate::layer::Shared;
+use crate::proxy::Origin;
 use crate::store::{Act, Budget, Write};
 
 /// The session of a request, not read yet. It is in the request's extensions, for services without extractors.
@@ -41,7 +42,7 @@ pub(crate) struct Visit {
     tokens: Vec<Token>,
     /// The request carried several of our cookies.
     duplicates: bool,
-    pub(super) https: bool,
+    pub(super) origin: Origin,
     pub(super) budget: Budget,
     looked: AtomicBool,
     loaded: OnceCell<()>,
@@ -51,12 +52,12 @@ pub(crate) struct Visit {
 }
 
 impl LazySession {
-    pub(crate) fn new(layer: Arc<Shared>, found: Candidates, https: bool) -> Self {
+    pub(crate) fn new(layer: Arc<Shared>, found: Candidates, origin: Origin) -> Self {
         Self(Arc::new(Visit {
             layer,
             tokens: found.tokens,
             duplicates: found.several,
-            https,
+            origin,
             budget: Budget::default(),
             looked: AtomicBool::new(false),
             loaded: OnceCell::new(),
@@ -87,6 +88,11 @@ impl LazySession {
         self.0.looked.store(true, Ordering::Relaxed);
         self.0.loaded.get_or_try_init(|| self.0.look_up()).await?;
         Ok(Session(self.0.clone()))
+    }
+
+    /// Where the request came from.
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.0.origin
     }
 
     /// Whether anyone asked for the session, with success or without.

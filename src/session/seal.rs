@@ -115,11 +115,11 @@ impl Visit {
         });
         let mut cookies = Vec::new();
         if expire && self.has_duplicates() {
-            cookies.extend(attributes.remove_variants(self.https));
+            cookies.extend(attributes.remove_variants(self.origin.https));
         }
         match cookie {
             Some(cookie) => cookies.push(cookie),
-            None if removal => cookies.extend(attributes.remove(self.https)),
+            None if removal => cookies.extend(attributes.remove(self.origin.https)),
             None => {}
         }
         Settled { refused, cookies }
@@ -130,6 +130,6 @@ impl Visit {
         let (attributes, record) = (&self.layer().attributes, &live.record);
         let value = self.layer().keys.sign(&attributes.name, &live.id, record.generation, due.at.as_token_secs());
         let max_age = (attributes.persistent || record.life.own).then(|| record.life.max_age(due.at));
-        attributes.set(value, max_age, self.https)
+        attributes.set(value, max_age, self.origin.https)
     }
 }

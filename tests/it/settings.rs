@@ -107,9 +107,6 @@ async fn settings_of_features_that_are_not_there_are_refused() {
         &[("DURABILITY", "replicas:1:100")],
         &[("SESSION_CAP", "1:evict")],
         &[("SESSION_CAP", "5:refuse")],
-        &[("CLIENT_IP_SOURCE", "x-real-ip")],
-        &[("CLIENT_IP_SOURCE", "nonsense")],
-        &[("TRUSTED_PROXIES", "10.0.0.0/8")],
         &[("DRIFT", "on")],
         &[("STORE_CA", "/etc/ssl/ca.pem")],
     ])

@@ -1,0 +1,105 @@
+//! Addresses of trusted proxies.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::error::ConfigError;
+
+/// Addresses and ranges in CIDR notation.
+///
+/// ```
+/// use stickless::Ranges;
+///
+/// let ranges: Ranges = "127.0.0.1, 10.0.0.0/8, 2001:db8::/32".parse()?;
+/// assert!(ranges.contains("10.1.2.3".parse().unwrap()));
+/// assert!(ranges.contains("::ffff:10.1.2.3".parse().unwrap()));
+/// assert!(!ranges.contains("192.0.2.1".parse().unwrap()));
+/// # Ok::<(), stickless::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ranges {
+    /// As they were written: host bits may be set.
+    nets: Vec<IpNet>,
+    unix: bool,
+}
+
+impl Ranges {
+    /// This machine's own addresses.
+    pub fn loopback() -> Self {
+        let nets = [IpNet::from(IpAddr::from([127, 0, 0, 0])), IpNet::from(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]))];
+        Self { nets: nets.to_vec(), unix: false }
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.nets.extend(others.nets);
+        self.unix |= others.unix;
+        self
+    }
+
+    /// These, and whoever may connect to the Unix socket on which this process listens: see [`Peer::Unix`].
+    ///
+    /// [`Peer::Unix`]: crate::Peer::Unix
+    #[must_use]
+    pub fn and_unix(mut self) -> Self {
+        self.unix = true;
+        self
+    }
+
+    /// Whether an address is one of them. An IPv4 address that is mapped into IPv6 is that IPv4 address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.nets.iter().any(|net| net.contains(&address))
+    }
+
+    pub(super) fn has_unix(&self) -> bool {
+        self.unix
+    }
+
+    pub(super) fn are_empty(&self) -> bool {
+        self.nets.is_empty() && !self.unix
+    }
+
+    /// Those that hold every address of their family.
+    pub(super) fn boundless(&self) -> impl Iterator<Item = &IpNet> {
+        self.nets.iter().filter(|net| net.prefix_len() == 0)
+    }
+
+    /// Those that were written with an address inside them, such as `10.0.0.1/8`, which stands for `10.0.0.0/8`.
+    pub(super) fn with_host_bits(&self) -> impl Iterator<Item = &IpNet> {
+        self.nets.iter().filter(|net| net.addr() != net.network())
+    }
+}
+
+/// Separated by commas; an empty text is nobody.
+impl FromStr for Ranges {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let nets: Result<Vec<_>, _> = text.split(',').map(|entry| net(entry.trim()).ok_or(entry.trim())).collect();
+        let refuse = |entry| {
+            let reason = format_args!("{entry:?} is neither an address nor a range such as 10.0.0.0/8").to_string();
+            ConfigError::new("trust", text, reason)
+        };
+        Ok(Self { nets: nets.map_err(refuse)?, unix: false })
+    }
+}
+
+/// An address or a range. Ranges of IPv4 addresses that are mapped into IPv6 become IPv4's.
+fn net(text: &str) -> Option<IpNet> {
+    let Ok(net) = text.parse::<IpNet>() else {
+        return text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into());
+    };
+    match (net.addr().to_canonical(), net.prefix_len()) {
+        (IpAddr::V4(address), prefix @ 96..) if matches!(net, IpNet::V6(_)) => {
+            Ipv4Net::new(address, prefix - 96).ok().map(IpNet::V4)
+        }
+        _ => Some(net),
+    }
+}

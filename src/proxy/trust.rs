@@ -1,0 +1,210 @@
+//! Whom to believe, and which headers.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use http::{Extensions, HeaderMap, HeaderName, Request, Uri};
+
+use super::Origin;
+use super::forwarded;
+use super::host::{Host, asked};
+use super::list::from_right;
+use super::node;
+use super::peer::{Encrypted, Peer};
+use super::ranges::Ranges;
+use crate::error::ConfigError;
+
+pub(super) static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub(super) static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What stands between the client and this process, and so whose headers are believed.
+///
+/// | in front | trust |
+/// |---|---|
+/// | nobody | [`Trust::Peer`], the default |
+/// | one nginx on this machine | [`Trust::behind_nginx`] |
+/// | a CDN, then nginx on this machine | [`Trust::behind_cdn_and_nginx`] |
+/// | an ingress in Kubernetes | [`Trust::behind_ingress`] |
+/// | else | [`Trust::proxies`] by address, where addresses are known; [`Trust::hops`] by number, where only that is |
+///
+/// With `Proxies` a request that came around the proxies is seen through, whoever sent it; with `Hops` it is not: let
+/// nobody but the nearest proxy reach this process then.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Trust {
+    /// Nobody: the connection's peer is the client, and no header is read but `Host`.
+    #[default]
+    Peer,
+    /// Proxies at these addresses.
+    Proxies(Ranges, Forwarding),
+    /// So many proxies in a row, whatever their addresses; the peer is the first.
+    Hops(NonZeroU16, Forwarding),
+}
+
+/// The one family of headers in which the trusted proxies speak. All others are ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Forwarding {
+    /// `X-Forwarded-For`, to which each proxy appends, with `X-Forwarded-Proto` and `X-Forwarded-Host`, of which the
+    /// rightmost value counts.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239). Scheme and host are those of the element that names the client.
+    Forwarded,
+    /// `X-Real-IP`, which names the client alone, with `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    XRealIp,
+}
+
+impl Trust {
+    /// Proxies at these addresses and ranges, separated by commas.
+    ///
+    /// # Errors
+    ///
+    /// An entry that is neither an address nor a range in CIDR notation.
+    pub fn proxies(addresses: &str, headers: Forwarding) -> Result<Self, ConfigError> {
+        Ok(Self::Proxies(addresses.parse()?, headers))
+    }
+
+    /// So many proxies in a row, the peer included.
+    ///
+    /// A list that is shorter ends at its leftmost address: somebody came around a proxy, and the nearest ones say
+    /// who it is.
+    ///
+    /// # Errors
+    ///
+    /// None at all: that is [`Trust::Peer`].
+    pub fn hops(count: u16, headers: Forwarding) -> Result<Self, ConfigError> {
+        let count = NonZeroU16::new(count)
+            .ok_or_else(|| ConfigError::new("trust", format_args!("hops:{count}"), "must be one proxy or more"))?;
+        Ok(Self::Hops(count, headers))
+    }
+
+    /// Behind one nginx on this machine, with the bundled configuration: loopback is believed, in `X-Forwarded-For`.
+    pub fn behind_nginx() -> Self {
+        Self::Proxies(Ranges::loopback(), Forwarding::XForwardedFor)
+    }
+
+    /// Behind a CDN and an nginx on this machine that appends to the CDN's `X-Forwarded-For`: loopback is believed, and
+    /// the ranges that the CDN publishes.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Trust::proxies`].
+    pub fn behind_cdn_and_nginx(cdn: &str) -> Result<Self, ConfigError> {
+        Ok(Self::Proxies(Ranges::loopback().and(cdn.parse()?), Forwarding::XForwardedFor))
+    }
+
+    /// In Kubernetes behind an ingress: its address changes and clients may have private ones too, so one hop is
+    /// believed, in `X-Forwarded-For`. A network policy must keep other pods away.
+    pub fn behind_ingress() -> Self {
+        Self::Hops(NonZeroU16::MIN, Forwarding::XForwardedFor)
+    }
+
+    /// Where a request came from. Reads [`Peer`] and [`Encrypted`] from its extensions, and allocates nothing.
+    pub fn origin<B>(&self, request: &Request<B>) -> Origin {
+        self.see(request.extensions(), request.headers(), request.uri())
+    }
+
+    pub(super) fn see(&self, extensions: &Extensions, headers: &HeaderMap, uri: &Uri) -> Origin {
+        let peer = Peer::of(extensions);
+        let client = peer.and_then(Peer::address);
+        let word = match self.believed(peer) {
+            Some(Forwarding::XForwardedFor) => self.x_forwarded_for(client, headers),
+            Some(Forwarding::Forwarded) => self.forwarded(client, headers),
+            Some(Forwarding::XRealIp) => x_real_ip(client, headers),
+            None => Word::of(client),
+        };
+        Origin {
+            client: word.client,
+            https: word.https.unwrap_or_else(|| extensions.get::<Encrypted>().is_some()),
+            host: word.host.or_else(|| asked(headers, uri)),
+        }
+    }
+
+    /// The headers that are believed from this peer.
+    pub(super) fn believed(&self, peer: Option<Peer>) -> Option<Forwarding> {
+        match (self, peer?) {
+            (Self::Peer, _) => None,
+            (Self::Proxies(ranges, headers), Peer::Unix) => ranges.has_unix().then_some(*headers),
+            (Self::Proxies(ranges, headers), Peer::Address(peer)) => ranges.contains(peer).then_some(*headers),
+            (Self::Hops(_, headers), _) => Some(*headers),
+        }
+    }
+
+    /// Whether the hop so far to the left of the peer is one of the trusted ones.
+    fn trusts(&self, hop: usize, address: IpAddr) -> bool {
+        match self {
+            Self::Peer => false,
+            Self::Proxies(ranges, _) => ranges.contains(address),
+            Self::Hops(count, _) => hop < usize::from(count.get()),
+        }
+    }
+
+    fn x_forwarded_for(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
+        let mut word = Word { client: peer, ..x_forwarded(headers) };
+        for (hop, entry) in (1..).zip(from_right(headers, &X_FORWARDED_FOR)) {
+            let Some(address) = node::address(entry) else { break };
+            word.client = Some(address);
+            if !self.trusts(hop, address) {
+                break;
+            }
+        }
+        word
+    }
+
+    fn forwarded(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
+        let mut word = Word::of(peer);
+        for (hop, element) in (1..).zip(forwarded::from_right(headers)) {
+            let Some(element) = element else { break };
+            word.https = element.https;
+            word.host = element.host;
+            let Some(address) = element.client else { break };
+            word.client = Some(address);
+            if !self.trusts(hop, address) {
+                break;
+            }
+        }
+        word
+    }
+}
+
+/// What the outermost trusted hop says.
+struct Word {
+    client: Option<IpAddr>,
+    https: Option<bool>,
+    host: Option<Host>,
+}
+
+impl Word {
+    fn of(client: Option<IpAddr>) -> Self {
+        Self { client, https: None, host: None }
+    }
+}
+
+/// One address, and no list to walk: a proxy that sets it replaces the client's. Of several the nearest one's counts.
+fn x_real_ip(peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
+    let client = from_right(headers, &X_REAL_IP).next().and_then(node::address);
+    Word { client: client.or(peer), ..x_forwarded(headers) }
+}
+
+/// Scheme and host as the peer says. Some proxies pass what came from the left, so no other value can be believed.
+fn x_forwarded(headers: &HeaderMap) -> Word {
+    Word {
+        client: None,
+        https: from_right(headers, &X_FORWARDED_PROTO).next().and_then(is_https),
+        host: from_right(headers, &X_FORWARDED_HOST).next().and_then(|host| Host::parse(host.iter().copied())),
+    }
+}
+
+/// Whether a scheme is encrypted; none for words that no browser's request has. Some proxies say `wss` of a `WebSocket`.
+pub(super) fn is_https(scheme: &[u8]) -> Option<bool> {
+    let is = |word: &[u8]| scheme.eq_ignore_ascii_case(word);
+    if is(b"https") || is(b"wss") {
+        Some(true)
+    } else if is(b"http") || is(b"ws") {
+        Some(false)
+    } else {
+        None
+    }
+}

@@ -96,8 +96,9 @@
 //!
 //! The cookie's attributes are options of [`SessionLayerBuilder`]; combinations that browsers drop are refused. Its
 //! Max-Age covers the longest life that the session can have, so it is sent rarely: on creation, log-in, rotation, a
-//! change of life, and when it was signed by an old key. A response that sets it is kept out of shared caches, and one
-//! that looked at the session varies by `Cookie`. How to rotate keys without logging anyone out: [`KeyRing`].
+//! change of life, and when it was signed by an old key. A response that sets it is kept out of shared caches; one
+//! that looked at the session varies by `Cookie` and, unless the handler sets `Cache-Control`, is stored nowhere: a
+//! browser's back button would show it after the log-out. How to rotate keys without logging anyone out: [`KeyRing`].
 //!
 //! # Errors
 //!

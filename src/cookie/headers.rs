@@ -4,8 +4,9 @@ use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue};
 
 /// Puts our `Set-Cookie`s on a response in place of any that the application made under our name, with the `Vary` and
-/// `Cache-Control` that keep shared caches from handing them to others (RFC 9111, sections 3 and 4.1). Says whether
-/// the application had made one.
+/// `Cache-Control` that keep shared caches from handing them to others (RFC 9111, sections 3 and 4.1). What was made
+/// with a look at the session is in no cache at all, unless the application says otherwise: a browser's way back does
+/// not ask again, and would show it after the log-out. Says whether the application had made a cookie.
 pub(crate) fn dress(headers: &mut HeaderMap, name: &str, cookies: Vec<HeaderValue>, looked: bool) -> bool {
     let foreign = drop_foreign(headers, name);
     if looked || !cookies.is_empty() {
@@ -13,6 +14,8 @@ pub(crate) fn dress(headers: &mut HeaderMap, name: &str, cookies: Vec<HeaderValu
     }
     if !cookies.is_empty() {
         keep_private(headers);
+    } else if looked && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     for cookie in cookies {
         headers.append(SET_COOKIE, cookie);
@@ -124,12 +127,16 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_looked_varies_by_cookie_and_keeps_its_own_cache_control() {
+    fn a_response_that_looked_varies_by_cookie_and_is_in_no_cache_unless_it_says_so() {
         assert_eq!(
             dressed(&[("cache-control", "public")], 0, true),
             [pair("cache-control", "public"), pair("vary", "Cookie")]
         );
-        assert_eq!(dressed(&[("vary", "Accept, cookie")], 0, true), [pair("vary", "Accept, cookie")]);
+        assert_eq!(
+            dressed(&[("vary", "Accept, cookie")], 0, true),
+            [pair("vary", "Accept, cookie"), pair("cache-control", "no-store")]
+        );
+        assert_eq!(dressed(&[], 0, true), [pair("vary", "Cookie"), pair("cache-control", "no-store")]);
         assert_eq!(dressed(&[], 0, false), []);
     }
 

@@ -75,11 +75,13 @@ async fn the_cookie_has_the_name_of_the_setting_and_no_other_is_read() {
 }
 
 #[tokio::test]
-async fn what_looks_at_the_session_varies_by_cookie_and_what_does_not_is_left_alone() {
+async fn what_looks_at_the_session_varies_by_cookie_and_is_not_stored_and_what_does_not_is_left_alone() {
     let (_instance, browser) = start(&[]).await;
     for path in ["/me", "/exists?k=a", "/page", "/etag", "/maybe"] {
         let answer = browser.get(path).send().await;
         assert_eq!(answer.header("vary").as_deref(), Some("Cookie"), "{path}");
+        let own = if path == "/page" { "public, max-age=60" } else { "no-store" };
+        assert_eq!(answer.header("cache-control").as_deref(), Some(own), "{path}");
     }
     browser.get("/count").send().await;
     for path in ["/static", "/healthz", "/probe"] {

@@ -71,6 +71,7 @@ fn package_of(program: &str) -> &str {
         "redis-cli" => "redis-tools",
         "redis-sentinel" => "redis-sentinel",
         "chromedriver" => "chromium-driver",
+        "certutil" => "libnss3-tools",
         same => same,
     }
 }

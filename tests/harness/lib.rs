@@ -1,4 +1,4 @@
-//! Private servers for tests, the demo and the benches: Redis, nginx, instances, a faulty wire.
+//! Private servers for tests, the demo and the benches: Redis, nginx, instances, a browser, a faulty wire.
 //!
 //! Whatever is started here listens on loopback only, answers when its `start` returns, and is gone with
 //! its directory when its value is dropped: also when a test panics, and also when the process is killed.
@@ -18,7 +18,10 @@
 
 #![allow(dead_code, unused_imports, reason = "each of tests, demo and benches uses another part")]
 
+mod authority;
 mod browser;
+mod chromium;
+mod chromium_tab;
 mod dir;
 mod error;
 mod fleet;
@@ -33,7 +36,10 @@ mod redis;
 mod tcp_proxy;
 mod watchdog;
 
+pub(crate) use authority::Authority;
 pub(crate) use browser::Browser;
+pub(crate) use chromium::Chromium;
+pub(crate) use chromium_tab::{Tab, TabId};
 pub(crate) use dir::TempDir;
 pub(crate) use error::{Error, Result};
 pub(crate) use fleet::{Fleet, percent, record_key};

@@ -61,6 +61,10 @@ impl Nginx {
         format!("https://127.0.0.1:{}", self.tls_port)
     }
 
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }

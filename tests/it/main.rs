@@ -3,6 +3,7 @@
 #[path = "../harness/lib.rs"]
 mod harness;
 
+mod browser;
 mod clocks;
 mod commands;
 mod concurrency;

@@ -1,0 +1,83 @@
+//! Which cookies the browser keeps, where it sends them, and that it lets go of them.
+
+use serde_json::{Value, json};
+
+use super::{SHOP, Site};
+use crate::harness::Chromium;
+
+#[tokio::test]
+async fn a_host_prefixed_cookie_is_stored_and_sent_back_to_its_host_alone() {
+    let chromium = Chromium::turn().await;
+    let tab = chromium.tab();
+    let site = Site::start(&chromium, &[("COOKIE_NAME", "__Host-sid")]).await;
+    for count in 1..=3 {
+        tab.open(site.at(SHOP, "/count")).await;
+        assert_eq!(tab.json().await, json!({ "count": count, "session": count > 1 }));
+    }
+    let cookies = tab.cookies().await;
+    assert_eq!(cookies.len(), 1, "{cookies:?}");
+    let is = |name: &str| &cookies[0][name];
+    assert_eq!([is("name"), is("domain"), is("path"), is("sameSite")], ["__Host-sid", SHOP, "/", "Lax"]);
+    assert_eq!([is("httpOnly"), is("secure"), is("session")], [true, true, false]);
+    assert_eq!(tab.eval("document.cookie").await, "", "no script sees it");
+    for host in ["example.com", "eu.shop.example.com"] {
+        assert_eq!(site.me(tab, host).await["session"], false, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_parent_domains_cookie_is_shared_by_its_subdomains_and_not_with_a_sister_domain() {
+    let chromium = Chromium::turn().await;
+    let tab = chromium.tab();
+    let site = Site::start(&chromium, &[("COOKIE_DOMAIN", SHOP)]).await;
+    site.log_in(tab, "eu.shop.example.com", "ada").await;
+    for host in [SHOP, "eu.shop.example.com", "us.shop.example.com"] {
+        assert_eq!(site.me(tab, host).await["user"], "ada", "{host}");
+    }
+    for host in ["example.com", "pay.example.com", "myshop.example.com", "example.org"] {
+        assert_eq!(site.me(tab, host).await["session"], false, "{host}");
+    }
+    site.log_out(tab, "us.shop.example.com").await;
+    assert_eq!(site.me(tab, "eu.shop.example.com").await["session"], false);
+    assert_eq!(tab.cookies().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_log_out_removes_the_cookie_whatever_its_attributes() {
+    let chromium = Chromium::turn().await;
+    let tab = chromium.tab();
+    let cases: [&[(&str, &str)]; 5] = [
+        &[],
+        &[("COOKIE_NAME", "__Host-sid"), ("COOKIE_SAME_SITE", "strict")],
+        &[("COOKIE_DOMAIN", "example.com"), ("COOKIE_HTTP_ONLY", "false")],
+        &[("COOKIE_PARTITIONED", "true"), ("COOKIE_SAME_SITE", "none")],
+        &[("COOKIE_PERSISTENT", "false"), ("COOKIE_NAME", "__Secure-sid")],
+    ];
+    for env in cases {
+        let site = Site::start(&chromium, env).await;
+        site.log_in(tab, SHOP, "ada").await;
+        assert_eq!(tab.cookies().await.len(), 1, "{env:?}");
+        assert_eq!(site.me(tab, SHOP).await["user"], "ada", "{env:?}");
+        site.log_out(tab, SHOP).await;
+        assert_eq!(tab.cookies().await, Vec::<Value>::new(), "{env:?}");
+        assert_eq!(site.me(tab, SHOP).await["session"], false, "{env:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_out_after_a_change_of_the_domain_leaves_no_cookie_behind() {
+    let chromium = Chromium::turn().await;
+    let tab = chromium.tab();
+    let mut site = Site::start(&chromium, &[]).await;
+    site.log_in(tab, SHOP, "ada").await;
+    for number in 0..site.fleet.instances.len() {
+        let mut env = site.fleet.env(&[("COOKIE_SECURE", "always"), ("COOKIE_DOMAIN", "example.com")]);
+        env.retain(|(name, _)| name != "INSTANCE");
+        site.fleet.instances[number].restart_with(&env).await;
+    }
+    assert_eq!(site.me(tab, SHOP).await["user"], "ada", "still by the old cookie");
+    site.log_in(tab, SHOP, "bob").await;
+    assert_eq!(site.me(tab, SHOP).await["user"], "bob", "the new cookie wins over the old one");
+    site.log_out(tab, SHOP).await;
+    assert_eq!(tab.cookies().await, Vec::<Value>::new());
+}

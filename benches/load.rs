@@ -53,7 +53,10 @@ async fn compare() -> ExitCode {
     let env = [("STORE", redis.url()), ("SESSION_KEYS", session_key()), ("INSTANCE", "a".to_owned())];
     let instance = Instance::start(&env).await;
     let bare = Bare::start(&redis.url()).await;
-    let scenarios = Scenario::all(&instance, &redis, SESSIONS).await;
+    let mut scenarios = Scenario::all(&instance, &redis, SESSIONS).await;
+    // `cargo bench --bench load -- /me`: those alone whose name contains a word.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    scenarios.retain(|scenario| words.is_empty() || words.iter().any(|word| scenario.name.contains(word)));
     let servers = [(instance.port(), instance.pid()), (bare.port(), bare.pid())];
 
     let mut report = Report::new(&scenarios);

@@ -3,6 +3,8 @@
 //! A setting that cannot work stops it with status 2 and one line on stderr. It starts also while the store is away.
 //! SIGTERM drains the requests in flight, then exits 0.
 
+#[path = "instance/frame.rs"]
+mod frame;
 #[path = "instance/page.rs"]
 mod page;
 #[path = "instance/routes.rs"]
@@ -10,17 +12,17 @@ mod routes;
 #[path = "instance/settings.rs"]
 mod settings;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use axum::Router;
 use axum::http::HeaderValue;
-use axum::response::Response;
-use axum::{Router, middleware};
+use stickless::{SessionLayer, SessionService};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::Layer;
 
+use crate::frame::Frame;
 use crate::settings::Settings;
 
 #[tokio::main]
@@ -41,7 +43,7 @@ async fn run() -> Result<(), String> {
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("LISTEN = {listen}: {error}"))?;
     let name = settings.instance.clone();
     let (layer, store) = settings.layer()?;
-    let app = app(&name, layer, store)?.into_make_service_with_connect_info::<SocketAddr>();
+    let app = app(&name, &layer, store)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
     tracing::info!(instance = %name, address = %listen, "listening");
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
@@ -59,15 +61,8 @@ async fn run() -> Result<(), String> {
 /// The longest time that requests in flight have to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// The layers, from the outside in: the instance's name, panics as 500, the session.
-fn app(name: &str, layer: stickless::SessionLayer, store: settings::Store) -> Result<Router, String> {
+/// From the outside in: the frame, the session, the routes.
+fn app(name: &str, layer: &SessionLayer, store: settings::Store) -> Result<Frame<SessionService<Router>>, String> {
     let header = HeaderValue::from_str(name).map_err(|_| format!("INSTANCE = {name:?}: must be a header value"))?;
-    let named = move |mut response: Response| {
-        let header = header.clone();
-        async move {
-            response.headers_mut().insert("x-instance", header);
-            response
-        }
-    };
-    Ok(routes::routes(name, store).layer(layer).layer(CatchPanicLayer::new()).layer(middleware::map_response(named)))
+    Ok(Frame::new(layer.layer(routes::routes(name, store)), header))
 }

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::drift::{Drift, printable};
 use crate::error::Unavailable;
 use crate::id::Handle;
 
@@ -117,6 +118,24 @@ pub(crate) fn everybody_trusted(range: &ipnet::IpNet) {
 pub(crate) fn host_bits(range: &ipnet::IpNet) {
     let network = range.trunc();
     tracing::warn!(event = "host_bits", %range, %network, "a trusted range is taken as the network that holds it");
+}
+
+/// A session was seen with something new.
+pub(crate) fn drift(drift: &Drift) {
+    let user = drift.user.as_ref().map(|user| printable(user.as_bytes()));
+    let (what, distance) = (drift.what.as_str(), drift.distance.as_str());
+    tracing::info!(
+        event = "drift",
+        what,
+        from = drift.from,
+        to = drift.to,
+        distance,
+        session = %drift.session,
+        user = user.as_deref(),
+        times = drift.times,
+        returns = drift.returns,
+        "session seen with another {what}: {distance}"
+    );
 }
 
 fn source(cause: &Unavailable) -> String {

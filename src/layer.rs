@@ -6,6 +6,7 @@ use std::time::Duration;
 use tower_layer::Layer;
 
 use crate::cookie::{Attributes, SameSite, Secure};
+use crate::drift::{Addresses, Drift, Watch};
 use crate::error::ConfigError;
 use crate::event::Throttle;
 use crate::keys::KeyRing;
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) lifetime: Lifetime,
     pub(crate) limits: Limits,
     pub(crate) gate: Gate,
+    pub(crate) drift: Watch,
     pub(crate) turns: Turns,
     pub(crate) told: Throttle,
 }
@@ -70,6 +72,7 @@ impl SessionLayer {
             idle_anonymous: None,
             limits: Limits::default(),
             gate: Gate::default(),
+            drift: Watch::default(),
         }
     }
 }
@@ -96,6 +99,7 @@ impl<S> Layer<S> for SessionLayer {
 /// | [`cookie_partitioned`](Self::cookie_partitioned), [`cookie_persistent`](Self::cookie_persistent) | false, true |
 /// | [`limits`](Self::limits) | [`Limits::default`] |
 /// | [`trust`](Self::trust), [`strip_unbelieved`](Self::strip_unbelieved) | [`Trust::Peer`], false |
+/// | [`drift`](Self::drift), [`keep_addresses`](Self::keep_addresses), [`on_drift`](Self::on_drift) | true, [`Addresses::Whole`], none |
 #[derive(Debug)]
 #[must_use]
 pub struct SessionLayerBuilder<S> {
@@ -108,6 +112,7 @@ pub struct SessionLayerBuilder<S> {
     idle_anonymous: Option<Duration>,
     limits: Limits,
     gate: Gate,
+    drift: Watch,
 }
 
 impl<S: Store> SessionLayerBuilder<S> {
@@ -203,6 +208,38 @@ impl<S: Store> SessionLayerBuilder<S> {
         self
     }
 
+    /// Whether a session's record keeps the client's address and user agent, and a change of either is told.
+    pub fn drift(mut self, on: bool) -> Self {
+        self.drift.on = on;
+        self
+    }
+
+    /// What of clients' addresses is kept.
+    pub fn keep_addresses(mut self, addresses: Addresses) -> Self {
+        self.drift.addresses = addresses;
+        self
+    }
+
+    /// What the application does when a session is seen with another address or user agent: ask for a second factor,
+    /// notify the user. It is called once for each change, on one instance, beside the request, and must not block.
+    ///
+    /// ```
+    /// use stickless::{Distance, KeyRing, SessionLayer, store::MemoryStore};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new(), KeyRing::random()?)
+    ///     .on_drift(|drift| {
+    ///         if drift.distance == Distance::OtherPlatform {
+    ///             println!("{:?}: was it you? {} in place of {}", drift.user, drift.to, drift.from);
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
+    pub fn on_drift(mut self, act: impl Fn(&Drift) + Send + Sync + 'static) -> Self {
+        self.drift.hook = Some(Arc::new(act));
+        self
+    }
+
     /// The layer.
     ///
     /// # Errors
@@ -230,6 +267,7 @@ impl<S: Store> SessionLayerBuilder<S> {
             keys: self.keys,
             limits,
             gate: self.gate.check(),
+            drift: self.drift,
             turns: Turns::default(),
             told: Throttle::default(),
         };

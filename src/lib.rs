@@ -116,6 +116,15 @@
 //! [`Trust`]. Then [`Origin`] has the client's address, scheme and host, and [`Secure::Auto`] follows the scheme by which
 //! the client came.
 //!
+//! # Drift
+//!
+//! A session's record keeps the client's address and user agent. When a session is seen with another one, that is an
+//! event, `drift`, told once over all instances: what changed, from what to what, how far ([`Distance`]), whose session,
+//! and how often so far. Nobody is logged out for it. [`on_drift`](SessionLayerBuilder::on_drift) lets the application
+//! act; [`keep_addresses`](SessionLayerBuilder::keep_addresses) keeps addresses truncated or not at all, and
+//! [`drift(false)`](SessionLayerBuilder::drift) nothing. The last four of each are known: a session that goes back and
+//! forth between two addresses is told of once.
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -129,6 +138,7 @@
 mod clock;
 mod cookie;
 mod delta;
+mod drift;
 mod error;
 mod event;
 #[cfg(feature = "axum")]
@@ -147,6 +157,7 @@ mod session;
 pub mod store;
 
 pub use crate::cookie::{SameSite, Secure};
+pub use crate::drift::{Addresses, Distance, Drift, UserAgent, What};
 pub use crate::error::{ConfigError, Error, ErrorKind, Unavailable, UnavailableKind};
 pub use crate::id::{Handle, ParseHandleError};
 pub use crate::keys::KeyRing;

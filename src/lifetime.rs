@@ -63,6 +63,11 @@ impl Lifetime {
         Duration::from_millis(u64::try_from(share).unwrap_or(u64::MAX))
     }
 
+    /// How long a session is used without a write: from its idle limit down to the threshold. At least a second.
+    pub(crate) fn interval(&self, life: &Life) -> Duration {
+        life.idle.saturating_sub(self.within(life)).max(Duration::from_secs(1))
+    }
+
     /// Whether reading this record at `now` is to slide its life, and below which remaining life the store shall do
     /// it. None outside the threshold, and none where the absolute limit leaves nothing to gain.
     pub(crate) fn due(&self, record: &Record, now: Timestamp) -> Option<Duration> {

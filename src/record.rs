@@ -1,8 +1,12 @@
 //! What the store keeps of one session.
 
+mod seen;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(crate) use self::seen::Asks;
+pub use self::seen::{Changed, Drifted, Lately, Note, Seen, Sighting};
 use crate::clock::Timestamp;
 
 /// The version of the record's format that this crate writes. A record of a newer one is kept and reported, never
@@ -22,6 +26,8 @@ pub struct Record {
     pub life: Life,
     /// The user who is logged in.
     pub user: Option<String>,
+    /// What it was seen with lately.
+    pub seen: Seen,
     /// The application's values, each as JSON text.
     pub data: BTreeMap<String, String>,
     /// What was left of its life when it was read.

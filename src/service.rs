@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
@@ -49,7 +49,8 @@ where
             event::duplicate_cookies(&self.shared.told, found.sessions);
         }
         let origin = self.shared.gate.admit(&mut request, &self.shared.told);
-        let session = LazySession::new(self.shared.clone(), found, origin);
+        let agent = request.headers().get(USER_AGENT).cloned();
+        let session = LazySession::new(self.shared.clone(), found, origin, agent);
         request.extensions_mut().insert(session.clone());
         ResponseFuture::new(self.inner.call(request), self.shared.clone(), session)
     }

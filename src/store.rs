@@ -21,7 +21,7 @@ pub use crate::delta::{Change, Delta};
 use crate::error::Unavailable;
 use crate::id::Handle;
 pub use crate::id::WriteId;
-pub use crate::record::{FORMAT_VERSION, Life, Limits, Record, Size};
+pub use crate::record::{Changed, Drifted, FORMAT_VERSION, Lately, Life, Limits, Note, Record, Seen, Sighting, Size};
 
 pub(crate) use self::rules::integer;
 
@@ -104,10 +104,13 @@ pub enum Act {
     Create(Create),
     /// Change it.
     Apply(Apply),
-    /// Set its life to its idle limit (or what the absolute one leaves), when less than `within` is left.
+    /// Set its life to its idle limit (or what the absolute one leaves), when less than `within` is left; note what it
+    /// was seen with. What is new is told to one write only: [`Outcome::Drifted`].
     Slide {
         /// The refresh threshold.
         within: Duration,
+        /// What the session was seen with, where that is to be noted.
+        seen: Option<Note>,
     },
     /// End it, leaving a tombstone.
     Destroy,
@@ -124,6 +127,8 @@ pub struct Create {
     pub idle: (Duration, bool),
     /// The absolute limit, from now on.
     pub absolute: Option<Duration>,
+    /// What it is seen with.
+    pub seen: Sighting,
     /// Its values.
     pub data: std::collections::BTreeMap<String, String>,
 }
@@ -174,11 +179,13 @@ pub enum Intent {
     },
 }
 
-/// What became of a write. Everything but `Done` changed nothing.
+/// What became of a write. Everything but `Done` and `Drifted` changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It was applied.
     Done(Done),
+    /// It was applied, and the session was seen with something new. No other write is told of it.
+    Drifted(Done, Drifted),
     /// There is no record, or a tombstone.
     Gone,
     /// The record's generation is higher.

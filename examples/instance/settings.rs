@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     session: SessionSettings,
     cookie: CookieSettings,
     trust: Trust,
+    drift: bool,
 }
 
 struct StoreSettings {
@@ -85,6 +86,7 @@ impl Settings {
             },
             cookie: CookieSettings::read(&env)?,
             trust: trust(&env)?,
+            drift: env.choice("DRIFT", "on", &[("on", true), ("off", false)])?,
         })
     }
 
@@ -132,7 +134,8 @@ impl Settings {
             .cookie_secure(cookie.secure)
             .cookie_same_site(cookie.same_site)
             .cookie_persistent(cookie.persistent)
-            .trust(self.trust);
+            .trust(self.trust)
+            .drift(self.drift);
         if let Some(within) = session.refresh_within {
             builder = builder.refresh_within(within);
         }
@@ -203,7 +206,7 @@ fn trust(env: &Environment) -> Result<Trust, String> {
 }
 
 /// Settings of features that are not built yet, with the one value that asks for nothing of them.
-const NOT_YET: [(&str, &str); 4] = [("STORE_CA", ""), ("DURABILITY", "async"), ("SESSION_CAP", "0"), ("DRIFT", "off")];
+const NOT_YET: [(&str, &str); 3] = [("STORE_CA", ""), ("DURABILITY", "async"), ("SESSION_CAP", "0")];
 
 /// All settings.
 const NAMES: [&str; 27] = [

@@ -1,10 +1,12 @@
 //! The cheap handle that the layer puts into each request: the record is read at first use, once.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::Session;
@@ -18,7 +20,7 @@ use crate::id::WriteId;
 use crate::keys::Token;
 use crate::layer::Shared;
 use crate::proxy::Origin;
-use crate::store::{Act, Budget, Write};
+use crate::store::{Act, Budget, Outcome, Sighting, Write};
 
 /// The session of a request, not read yet. It is in the request's extensions, for services without extractors.
 ///
@@ -43,6 +45,7 @@ pub(crate) struct Visit {
     /// The request carried several of our cookies.
     duplicates: bool,
     pub(super) origin: Origin,
+    agent: Option<HeaderValue>,
     pub(super) budget: Budget,
     looked: AtomicBool,
     loaded: OnceCell<()>,
@@ -52,12 +55,13 @@ pub(crate) struct Visit {
 }
 
 impl LazySession {
-    pub(crate) fn new(layer: Arc<Shared>, found: Candidates, origin: Origin) -> Self {
+    pub(crate) fn new(layer: Arc<Shared>, found: Candidates, origin: Origin, agent: Option<HeaderValue>) -> Self {
         Self(Arc::new(Visit {
             layer,
             tokens: found.tokens,
             duplicates: found.several,
             origin,
+            agent,
             budget: Budget::default(),
             looked: AtomicBool::new(false),
             loaded: OnceCell::new(),
@@ -148,26 +152,59 @@ impl Visit {
         Ok(())
     }
 
-    /// The slide that reading the session asks for: its life is short enough, or its generation is behind.
-    fn slide(&self, standing: &Standing, behind: bool, now: Timestamp) -> Option<Write> {
+    /// The slide that reading the session asks for: its life is short enough, its generation is behind, or it is seen
+    /// with something else than before.
+    fn slide(&self, standing: &Standing, behind: bool, now: Timestamp) -> Option<Slide> {
         let Standing::Live(live) = standing else { return None };
-        let within = self.layer.lifetime.due(&live.record, now).or(behind.then_some(Duration::ZERO))?;
-        let (handle, generation) = (live.id.handle(), live.record.generation);
-        Some(Write { handle, generation, id: WriteId::default(), act: Act::Slide { within } })
+        let (layer, record, handle) = (&self.layer, &live.record, live.id.handle());
+        let times = (layer.lifetime.interval(&record.life), now);
+        let seen = layer.drift.compare(handle, &record.seen, self.client(), times);
+        // A slide does no harm twice; a note must be recognised.
+        let id = if seen.is_some() { WriteId::random().ok()? } else { WriteId::default() };
+        let within = layer.lifetime.due(record, now).or(behind.then_some(Duration::ZERO));
+        let within = within.or(seen.as_ref().map(|_| Duration::ZERO))?;
+        let act = Act::Slide { within, seen };
+        let write = Write { handle, generation: record.generation, id, act };
+        Some(Slide { write, user: record.user.clone() })
+    }
+
+    fn client(&self) -> (Option<IpAddr>, Option<&HeaderValue>) {
+        (self.origin.client, self.agent.as_ref())
+    }
+
+    /// What is kept of this request's client.
+    pub(super) fn sighting(&self) -> Sighting {
+        let (client, agent) = self.client();
+        self.layer.drift.sighting(client, agent)
     }
 
     /// Slides the session's life beside the handler, best effort: it adds no latency, and its failure fails nothing.
-    async fn slide_beside(&self, slide: Write) {
+    async fn slide_beside(&self, slide: Slide) {
         let layer = self.layer.clone();
-        let sliding = async move {
-            if let Err(cause) = layer.store.apply(&slide, &Budget::default()).await {
-                event::slide_failed(slide.handle, &cause);
-            }
-        };
+        let sliding = async move { slide.carry_out(&layer).await };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(sliding)),
             // Without a runtime there is no "beside", and no store that needs one either.
             Err(_) => sliding.await,
+        }
+    }
+}
+
+/// A slide on its way, and whose session it is.
+struct Slide {
+    write: Write,
+    user: Option<String>,
+}
+
+impl Slide {
+    async fn carry_out(self, layer: &Shared) {
+        let Write { handle, act, .. } = &self.write;
+        match (layer.store.apply(&self.write, &Budget::default()).await, act) {
+            (Ok(Outcome::Drifted(_, drifted)), Act::Slide { seen: Some(note), .. }) => {
+                layer.drift.tell(*handle, self.user.as_deref(), &note.sighting, drifted);
+            }
+            (Ok(_), _) => {}
+            (Err(cause), _) => event::slide_failed(*handle, &cause),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::standing::{Standing, Why};
 use crate::delta::{Change, Delta};
 use crate::error::{Error, ErrorKind, Unavailable, UnavailableKind};
 use crate::id::{Handle, Id, WriteId};
-use crate::record::{Life, Record};
+use crate::record::{Life, Record, Seen};
 use crate::store::{Act, Add, Apply, Budget, Create, Done, Intent, Outcome, Write};
 
 /// Sessions begin with this generation.
@@ -124,8 +124,10 @@ impl Visit {
             user: user.map(str::to_owned),
             idle: (life.idle, life.own),
             absolute: lifetime.absolute,
+            seen: self.sighting(),
             data: data.clone(),
         };
+        let seen = create.seen.clone();
         let write = Write { handle: id.handle(), generation: FIRST, id: WriteId::random()?, act: Act::Create(create) };
         let done = self.layer().store.apply(&write, &self.call_budget()).await?.done()?;
         let dead = self.held(|held| held.dead().cloned()).filter(|_| user.is_none());
@@ -135,8 +137,8 @@ impl Visit {
         staged.applied();
         let life = Life { end: done.end, ..life };
         let (born, expires_in) = (done.at, life.span(done.at));
-        let user = user.map(str::to_owned);
-        let record = Record { generation: FIRST, born, rotated: None, life, user, data, expires_in };
+        let (user, seen) = (user.map(str::to_owned), Seen::first(&seen, born));
+        let record = Record { generation: FIRST, born, rotated: None, life, user, seen, data, expires_in };
         self.held(|held| {
             // What is created with the response was looked at just now; what is created before, once more then.
             held.replaced = dead.filter(|_| held.is_open());
@@ -219,7 +221,7 @@ impl Outcome {
     /// The state after the write, or why there is none.
     pub(super) fn done(self) -> Result<Done, Error> {
         match self {
-            Self::Done(done) => Ok(done),
+            Self::Done(done) | Self::Drifted(done, _) => Ok(done),
             Self::Gone | Self::Superseded => Err(ErrorKind::Ended.into()),
             Self::NotANumber => Err(ErrorKind::NotANumber.into()),
             Self::Overflow => Err(ErrorKind::Overflow.into()),

@@ -230,7 +230,7 @@ mod tests {
 
     use super::*;
     use crate::id::WriteId;
-    use crate::store::{Act, Create};
+    use crate::store::{Act, Create, Sighting};
 
     /// A store for so many sessions, and its clock in seconds.
     fn store(capacity: usize) -> (MemoryStore, Arc<AtomicU64>) {
@@ -252,7 +252,11 @@ mod tests {
     fn create(store: &MemoryStore, number: u8, user: Option<&str>, idle: u64) -> Result<Outcome, Unavailable> {
         let idle = (Duration::from_secs(idle), false);
         let user = user.map(str::to_owned);
-        act(store, number, Act::Create(Create { user, idle, absolute: None, data: [].into() }))
+        act(
+            store,
+            number,
+            Act::Create(Create { user, idle, absolute: None, seen: Sighting::default(), data: [].into() }),
+        )
     }
 
     fn holds(store: &MemoryStore, number: u8) -> bool {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Act, Add, Apply, Create, Done, GRACE, Intent, Outcome, Write};
+use super::{Act, Add, Apply, Create, Done, Drifted, GRACE, Intent, Note, Outcome, Seen, Write};
 use crate::clock::Timestamp;
 use crate::delta::Delta;
 use crate::id::WriteId;
@@ -35,6 +35,8 @@ pub(super) struct Live {
     pub(super) record: Record,
     /// The latest writes with their results, oldest first.
     writes: VecDeque<(WriteId, Timestamp, Option<i64>)>,
+    /// The write that last noted what was seen, and what was new to it.
+    noted: Option<(WriteId, Drifted)>,
 }
 
 /// Carries out a write on what is kept (nothing when its deadline has passed): what became of it, and what is to be
@@ -60,7 +62,11 @@ pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (
         Act::Bury => (done(&live.record, now, None), None),
         Act::Destroy | Act::Slide { .. } if superseded => (Outcome::Superseded, None),
         Act::Destroy => (ended(write, now), Some(tombstone(write.id, now))),
-        Act::Slide { within } => slide(live, kept, write.generation, *within, now),
+        Act::Slide { within, seen } => {
+            let (mut live, deadline) = slide(live, kept, write.generation, *within, now);
+            let outcome = note(&mut live, write.id, seen.as_ref(), now);
+            (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline }))
+        }
         Act::Apply(apply) => match change(live, write, apply, superseded, now) {
             Ok((live, outcome, span)) => {
                 let deadline = span.map_or_else(|| kept.map_or(now, |kept| kept.deadline), |span| now.plus(span));
@@ -111,26 +117,35 @@ fn born(create: &Create, write: &Write, now: Timestamp) -> Live {
         rotated: None,
         life: Life { idle, own, end: create.absolute.map(|absolute| now.plus(absolute)) },
         user: create.user.clone(),
+        seen: Seen::first(&create.seen, now),
         data: create.data.clone(),
         expires_in: Duration::ZERO,
     };
-    Live { record, writes: [(write.id, now, None)].into() }
+    Live { record, writes: [(write.id, now, None)].into(), noted: None }
 }
 
-fn slide(
-    live: &Live,
-    kept: Option<&Kept>,
-    generation: u32,
-    within: Duration,
-    now: Timestamp,
-) -> (Outcome, Option<Kept>) {
+fn slide(live: &Live, kept: Option<&Kept>, generation: u32, within: Duration, now: Timestamp) -> (Live, Timestamp) {
     let mut live = live.clone();
     adopt(&mut live.record, generation, now);
     let left = kept.map_or(Duration::ZERO, |kept| kept.deadline.since(now));
     let span = live.record.life.span(now);
-    let outcome = done(&live.record, now, None);
     let from_now = if left < within && span > left { span } else { left };
-    (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline: now.plus(from_now) }))
+    (live, now.plus(from_now))
+}
+
+/// Notes what the session was seen with. The same write once more has the same answer.
+fn note(live: &mut Live, id: WriteId, seen: Option<&Note>, now: Timestamp) -> Outcome {
+    let repeated = live.noted.as_ref().is_some_and(|(by, _)| *by == id);
+    if let Some(drifted) = seen.filter(|_| !repeated).and_then(|seen| live.record.seen.note(seen, now)) {
+        live.noted = Some((id, drifted));
+    }
+    let done = state(&live.record, now, None);
+    match &live.noted {
+        Some((by, drifted)) if seen.is_some() && *by == id && drifted.is_news() => {
+            Outcome::Drifted(done, drifted.clone())
+        }
+        _ => Outcome::Done(done),
+    }
 }
 
 /// The changed record, the outcome, and its new life where that changes.
@@ -246,5 +261,9 @@ fn ended(write: &Write, now: Timestamp) -> Outcome {
 }
 
 fn done(record: &Record, at: Timestamp, value: Option<i64>) -> Outcome {
-    Outcome::Done(Done { at, generation: record.generation, end: record.life.end, value })
+    Outcome::Done(state(record, at, value))
+}
+
+fn state(record: &Record, at: Timestamp, value: Option<i64>) -> Done {
+    Done { at, generation: record.generation, end: record.life.end, value }
 }

@@ -48,6 +48,7 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
         ("update", "POST /append?k=l&v=1"),
         ("removal", "POST /unset?k=a"),
         ("slide", "GET /me"),
+        ("note", "GET /me"),
         ("log-in", "POST /login?user=alice"),
         ("log-out", "POST /logout"),
     ];
@@ -64,6 +65,8 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
         let monitor = redis.monitor().await;
         let (method, path) = request.split_once(' ').expect("two words");
         let request = if method == "GET" { browser.get(path) } else { browser.post(path) };
+        // The first user agent that it is seen with.
+        let request = if act == "note" { request.header("user-agent", "curl/8") } else { request };
         let answer = request.send().await;
         assert!(answer.status < 300, "{act}: {}", answer.status);
         cookies.extend(browser.cookie());

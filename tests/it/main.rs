@@ -10,6 +10,7 @@ mod concurrency;
 mod contract;
 mod cookies;
 mod documents;
+mod drift;
 mod faults;
 mod lifecycle;
 mod nginx;

@@ -94,6 +94,7 @@ async fn impossible_places_and_formats_are_refused() {
         &[("LISTEN", "203.0.113.1:80")],
         &[("LISTEN", &taken)],
         &[("LOG", "xml")],
+        &[("DRIFT", "perhaps")],
         &[("STORE_ATTEMPTS", "many")],
         &[("STORE_TIMEOUT_MS", "0.5")],
         &[("STORE_BUDGET_MS", "-1")],
@@ -107,7 +108,6 @@ async fn settings_of_features_that_are_not_there_are_refused() {
         &[("DURABILITY", "replicas:1:100")],
         &[("SESSION_CAP", "1:evict")],
         &[("SESSION_CAP", "5:refuse")],
-        &[("DRIFT", "on")],
         &[("STORE_CA", "/etc/ssl/ca.pem")],
     ])
     .await;

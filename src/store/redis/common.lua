@@ -5,6 +5,9 @@
 --   v  format version          g  generation              b  born, ms
 --   r  generation raised, ms   i  idle limit, ms          o  1 if that is the session's own
 --   e  absolute end, ms        u  user                    n  "fields bytes" of the application's data
+--   a  addresses it was seen with lately, the latest first, one a line    h  user agents, likewise
+--   d  what is noted of these: "at changes-of-address changes-of-agent returns id:news", at in ms, id of the write that
+--      noted it last, and what was new to it: "a", "h", "ah" or nothing
 --   w  the latest writes: two digits of their number, then 11 characters of id, ms, ":", result, ";" each, oldest first
 -- A tombstone is a hash with t (when, ms) and w (the id of the write that made it).
 

@@ -1,8 +1,10 @@
 -- Makes a record. Refuses a key that has a record or a tombstone.
--- id, generation, idle, own (0 or 1), absolute (0: none), has user (0 or 1), user, fields, bytes, then field and value in turn
+-- id, generation, idle, own (0 or 1), absolute (0: none), has user (0 or 1), user,
+-- address and agent that it is seen with ('': none), fields, bytes, then field and value in turn
 
 local id, generation, idle, own, absolute = argument(), argument(), number(), argument(), number()
-local has_user, user, fields, bytes = argument(), argument(), argument(), argument()
+local has_user, user, address, agent = argument(), argument(), argument(), argument()
+local fields, bytes = argument(), argument()
 
 local existing, instead = record()
 if existing and recognised(existing.writes, id) then
@@ -22,6 +24,9 @@ put('w', remember(nil, id, ''))
 if own == '1' then put('o', '1') end
 if ending > 0 then put('e', integer(ending)) end
 if has_user == '1' then put('u', user) end
+if address ~= '' then put('a', address) end
+if agent ~= '' then put('h', agent) end
+if address ~= '' or agent ~= '' then put('d', integer(now) .. ' 0 0 0 :') end
 
 for from = position + 1, #ARGV do
   sets[#sets + 1] = ARGV[from]

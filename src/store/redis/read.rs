@@ -6,7 +6,7 @@ use redis::Value;
 
 use crate::clock::Timestamp;
 use crate::error::{Unavailable, UnavailableKind};
-use crate::record::{FORMAT_VERSION, Life, Record};
+use crate::record::{FORMAT_VERSION, Lately, Life, Record, Seen};
 use crate::store::Loaded;
 
 /// What a hash and its time to live say. A broken field is an error for this session alone, never half the data.
@@ -50,6 +50,9 @@ pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
             b"o" => record.life.own = value == "1",
             b"e" => record.life.end = Some(moment("e", &value)?),
             b"u" => record.user = Some(value),
+            b"a" => record.seen.addresses = Lately::from_lines(value),
+            b"h" => record.seen.agents = Lately::from_lines(value),
+            b"d" => noted(&mut record.seen, &value),
             // The version was read; sizes and recognised writes are the scripts' own; other fields are a later version's.
             _ => {}
         }
@@ -74,6 +77,15 @@ fn left(pttl: &Value) -> Result<Duration, Unavailable> {
         Value::Int(left) => Ok(Duration::from_millis(u64::try_from(*left).unwrap_or(0))),
         other => Err(corrupt(&format!("its time to live reads {other:?}"))),
     }
+}
+
+/// What is noted of what was seen. It decides nothing, so what cannot be read counts as not noted.
+fn noted(seen: &mut Seen, value: &str) {
+    let mut numbers = value.split(' ').map_while(|number| number.parse::<u64>().ok());
+    let mut next = || numbers.next().unwrap_or_default();
+    seen.at = Timestamp::from_millis(next());
+    let mut count = || u32::try_from(next()).unwrap_or(u32::MAX);
+    (seen.address_changes, seen.agent_changes, seen.returns) = (count(), count(), count());
 }
 
 fn moment(field: &str, value: &str) -> Result<Timestamp, Unavailable> {

@@ -5,8 +5,9 @@ use redis::{Cmd, ErrorKind, RedisError, Value};
 use crate::clock::{Timestamp, millis};
 use crate::delta::Change;
 use crate::error::{Unavailable, UnavailableKind};
+use crate::id::WriteId;
 use crate::record::Size;
-use crate::store::{Act, Apply, Create, Done, Intent, Outcome, Write};
+use crate::store::{Act, Apply, Changed, Create, Done, Drifted, Intent, Note, Outcome, Write};
 
 /// A script and the name that the server knows it by.
 pub(super) struct Script {
@@ -71,8 +72,11 @@ pub(super) fn command(script: &Script, known: bool, key: &str, write: &Write, de
     cmd.arg(if known { &script.hash } else { &script.code });
     cmd.arg(1).arg(key).arg(delivery.not_after.as_millis());
     match &write.act {
-        Act::Slide { within } => {
+        Act::Slide { within, seen } => {
             cmd.arg(write.generation).arg(millis(*within));
+            if let Some(note) = seen {
+                note_arguments(&mut cmd, write.id, note);
+            }
         }
         Act::Destroy | Act::Bury => {
             cmd.arg(write.id.to_string()).arg(write.generation);
@@ -83,12 +87,22 @@ pub(super) fn command(script: &Script, known: bool, key: &str, write: &Write, de
     cmd
 }
 
+fn note_arguments(cmd: &mut Cmd, id: WriteId, note: &Note) {
+    cmd.arg(id.to_string()).arg(text(note.sighting.address.as_ref())).arg(text(note.sighting.agent.as_ref()));
+    cmd.arg(millis(note.again_after)).arg(note.returns);
+}
+
+fn text(optional: Option<&String>) -> &str {
+    optional.map_or("", String::as_str)
+}
+
 fn create_arguments(cmd: &mut Cmd, write: &Write, create: &Create) {
     let size = Size::of(create.data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     let (idle, own) = create.idle;
     cmd.arg(write.id.to_string()).arg(write.generation).arg(millis(idle)).arg(u8::from(own));
     cmd.arg(create.absolute.map_or(0, millis));
-    cmd.arg(u8::from(create.user.is_some())).arg(create.user.as_deref().unwrap_or_default());
+    cmd.arg(u8::from(create.user.is_some())).arg(text(create.user.as_ref()));
+    cmd.arg(text(create.seen.address.as_ref())).arg(text(create.seen.agent.as_ref()));
     cmd.arg(size.fields).arg(size.bytes);
     for (key, value) in &create.data {
         cmd.arg(field(key)).arg(value);
@@ -176,13 +190,25 @@ pub(super) fn parse(value: &Value) -> Result<(Timestamp, Reply), RedisError> {
         _ => None,
     };
     let (Some(word), Some(now)) = (text(0), number(1).map(Timestamp::from_millis)) else { return Err(unexpected()) };
-    let reply = match word.as_str() {
-        "done" => Reply::Decided(Outcome::Done(Done {
+    let done = || {
+        Some(Done {
             at: now,
-            generation: number(2).and_then(|number| u32::try_from(number).ok()).ok_or_else(unexpected)?,
+            generation: number(2).and_then(|number| u32::try_from(number).ok())?,
             end: number(3).filter(|end| *end > 0).map(Timestamp::from_millis),
             value: text(4).and_then(|sum| sum.parse().ok()),
-        })),
+        })
+    };
+    let reply = match word.as_str() {
+        "done" => Reply::Decided(Outcome::Done(done().ok_or_else(unexpected)?)),
+        "drifted" => {
+            let news = text(4).ok_or_else(unexpected)?;
+            let count = |index| text(index).and_then(|count| count.parse().ok()).unwrap_or(u32::MAX);
+            let changed = |letter, from, times| {
+                news.contains(letter).then(|| Changed { from: text(from).unwrap_or_default(), times: count(times) })
+            };
+            let drifted = Drifted { address: changed('a', 6, 7), agent: changed('h', 8, 9), returns: count(5) };
+            Reply::Decided(Outcome::Drifted(done().ok_or_else(unexpected)?, drifted))
+        }
         "missing" | "tombstone" => Reply::Decided(Outcome::Gone),
         "superseded" => Reply::Decided(Outcome::Superseded),
         "conflict" => Reply::Decided(Outcome::Conflict(text(2))),

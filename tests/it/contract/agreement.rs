@@ -9,7 +9,8 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use stickless::Limits;
 use stickless::store::{
-    Act, Add, Apply, Change, Create, Delta, Done, Intent, Loaded, MemoryStore, Outcome, RedisStore, Store, Timestamp,
+    Act, Add, Apply, Change, Create, Delta, Done, Intent, Loaded, MemoryStore, Note, Outcome, RedisStore, Sighting,
+    Store, Timestamp,
 };
 
 use super::subject::{HOUR, Subject};
@@ -55,6 +56,10 @@ async fn carry_out(subject: &Subject<'_, impl Store>, (generation, act, twice): 
             Outcome::Done(done) => {
                 Outcome::Done(Done { at: NOON, end: done.end.map(|end| from(done.at, end)), ..done })
             }
+            Outcome::Drifted(done, drifted) => {
+                let end = done.end.map(|end| from(done.at, end));
+                Outcome::Drifted(Done { at: NOON, end, ..done }, drifted)
+            }
             outcome => outcome,
         });
     }
@@ -62,6 +67,7 @@ async fn carry_out(subject: &Subject<'_, impl Store>, (generation, act, twice): 
         Loaded::Found(mut record) => {
             record.life.end = record.life.end.map(|end| from(record.born, end));
             record.rotated = record.rotated.map(|_| NOON);
+            record.seen.at = from(NOON, NOON);
             record.expires_in = from(NOON, NOON.plus(record.expires_in)).since(NOON);
             record.born = NOON;
             Loaded::Found(record)
@@ -83,7 +89,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => create().prop_map(Act::Create),
         12 => change().prop_map(Act::Apply),
-        1 => lives().prop_map(|within| Act::Slide { within }),
+        2 => (lives(), option::of(note())).prop_map(|(within, seen)| Act::Slide { within, seen }),
         1 => Just(Act::Destroy),
         1 => Just(Act::Bury),
     ]
@@ -96,8 +102,24 @@ fn create() -> impl Strategy<Value = Create> {
         idle,
         option::of(lives()),
         btree_map(prop_oneof![3 => keys(), 1 => Just("n".to_owned())], values(), 0..4),
+        sighting(),
     )
-        .prop_map(|(user, idle, absolute, data)| Create { user, idle, absolute, data })
+        .prop_map(|(user, idle, absolute, data, seen)| Create { user, idle, absolute, seen, data })
+}
+
+fn note() -> impl Strategy<Value = Note> {
+    // An hour after the last note is never in a test, nothing after it always.
+    (sighting(), select(&[HOUR, Duration::ZERO][..]), 0_u32..3).prop_map(|(sighting, again_after, returns)| Note {
+        sighting,
+        again_after,
+        returns,
+    })
+}
+
+fn sighting() -> impl Strategy<Value = Sighting> {
+    let one_of = |texts: &'static [&'static str]| option::of(select(texts).prop_map(str::to_owned));
+    (one_of(&["a", "b", "c", "d", "e", "f", "bb"]), one_of(&["x/1.0 (a; b:c)", "y", "%d", ":h"]))
+        .prop_map(|(address, agent)| Sighting { address, agent })
 }
 
 fn change() -> impl Strategy<Value = Apply> {

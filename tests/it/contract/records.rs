@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use stickless::store::{Act, Budget, Create, Loaded, Outcome, Store, Timestamp};
+use stickless::store::{Act, Budget, Create, Loaded, Outcome, Seen, Store, Timestamp};
 
 use super::subject::{
-    HOUR, Subject, add, clear, create, create_for, done, keep, log_in, map, remove, rotate, set, slide,
+    HOUR, Subject, add, clear, create, create_for, done, keep, log_in, map, remove, rotate, set, sighting, slide,
 };
 
 on_every_store! {
@@ -26,6 +26,7 @@ async fn a_created_record_is_read_back_as_it_was_made(store: &impl Store) {
         user: Some("ann".into()),
         idle: (HOUR, true),
         absolute: Some(HOUR * 8),
+        seen: sighting(Some("192.0.2.1"), Some("x/1")),
         data: map(&[("a", "1"), ("b", r#"{"x":[null,"é"]}"#)]),
     };
     let subject = Subject::new(store);
@@ -33,6 +34,7 @@ async fn a_created_record_is_read_back_as_it_was_made(store: &impl Store) {
     let record = subject.record().await;
     assert_eq!(record.data, create.data);
     assert_eq!(record.user, create.user);
+    assert_eq!(record.seen, Seen::first(&create.seen, made.at));
     assert_eq!((record.generation, record.rotated), (7, None));
     assert_eq!((record.life.idle, record.life.own), (HOUR, true));
     assert_eq!((record.born, record.life.end), (made.at, Some(made.at.plus(HOUR * 8))));
@@ -53,7 +55,7 @@ async fn a_record_can_be_empty(store: &impl Store) {
 
 async fn any_text_is_a_key_or_a_value_and_meets_none_of_the_records_own_fields(store: &impl Store) {
     let mut data = map(&[("", "1"), (".", "2"), ("ключ\r\n", "\"\u{0}\\n;:\""), ("-1", "[]"), ("t", "9")]);
-    for own in ["v", "g", "b", "r", "i", "o", "e", "u", "n", "w"] {
+    for own in ["v", "g", "b", "r", "i", "o", "e", "u", "n", "w", "a", "h", "d"] {
         data.insert(own.into(), "\"mine\"".into());
     }
     let subject = Subject::created(store, Create { data: data.clone(), ..create(&[]) }).await;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use stickless::store::{
-    Act, Add, Apply, Budget, Change, Create, Delta, Done, Intent, Loaded, Outcome, Record, Store, Timestamp, Write,
-    WriteId,
+    Act, Add, Apply, Budget, Change, Changed, Create, Delta, Done, Intent, Loaded, Note, Outcome, Record, Sighting,
+    Store, Timestamp, Write, WriteId,
 };
 use stickless::{Handle, Limits, Unavailable};
 
@@ -109,7 +109,7 @@ pub(crate) fn map(data: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// For an hour, without a user.
 pub(crate) fn create(data: &[(&str, &str)]) -> Create {
-    Create { user: None, idle: (HOUR, false), absolute: None, data: map(data) }
+    Create { user: None, idle: (HOUR, false), absolute: None, seen: Sighting::default(), data: map(data) }
 }
 
 /// Of a user, for an hour.
@@ -168,7 +168,7 @@ pub(crate) fn log_in_for(user: &str, idle: Duration, absolute: Option<Duration>)
 }
 
 pub(crate) fn slide(within: Duration) -> Act {
-    Act::Slide { within }
+    Act::Slide { within, seen: None }
 }
 
 #[track_caller]
@@ -184,4 +184,31 @@ pub(crate) fn done(outcome: &Outcome) -> Done {
 pub(crate) fn told(outcome: &Outcome) -> (u32, Option<Timestamp>, Option<i64>) {
     let done = done(outcome);
     (done.generation, done.end, done.value)
+}
+
+/// A slide that notes what the session was seen with, and a return to something known after an hour.
+pub(crate) fn see(address: Option<&str>, agent: Option<&str>) -> Act {
+    see_again(address, agent, HOUR)
+}
+
+pub(crate) fn see_again(address: Option<&str>, agent: Option<&str>, again_after: Duration) -> Act {
+    let sighting = sighting(address, agent);
+    Act::Slide { within: Duration::ZERO, seen: Some(Note { sighting, again_after, returns: 0 }) }
+}
+
+pub(crate) fn sighting(address: Option<&str>, agent: Option<&str>) -> Sighting {
+    Sighting { address: address.map(str::to_owned), agent: agent.map(str::to_owned) }
+}
+
+/// What was new to a write, as "what it was before #times" of the address and of the agent.
+#[track_caller]
+pub(crate) fn news(outcome: &Outcome) -> [String; 2] {
+    let short = |changed: &Option<Changed>| {
+        changed.as_ref().map(|changed| format!("{} #{}", changed.from, changed.times)).unwrap_or_default()
+    };
+    match outcome {
+        Outcome::Done(_) => Default::default(),
+        Outcome::Drifted(_, drifted) => [short(&drifted.address), short(&drifted.agent)],
+        other => panic!("not done but {other:?}"),
+    }
 }

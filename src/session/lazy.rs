@@ -1,9 +1,11 @@
 //! The cheap handle that the layer puts into each request: the record is read at first use, once.
 
 use std::fmt;
+use std::future::{Future as _, poll_fn};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -181,7 +183,11 @@ impl Visit {
     /// Slides the session's life beside the handler, best effort: it adds no latency, and its failure fails nothing.
     async fn slide_beside(&self, slide: Slide) {
         let layer = self.layer.clone();
-        let sliding = async move { slide.carry_out(&layer).await };
+        let mut sliding = Box::pin(async move { slide.carry_out(&layer).await });
+        // Its first step is made here, so that its command stands in line before those of any later request.
+        if poll_fn(|context| Poll::Ready(sliding.as_mut().poll(context))).await.is_ready() {
+            return;
+        }
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(sliding)),
             // Without a runtime there is no "beside", and no store that needs one either.

@@ -7,6 +7,8 @@
 mod frame;
 #[path = "instance/page.rs"]
 mod page;
+#[path = "instance/proxies.rs"]
+mod proxies;
 #[path = "instance/routes.rs"]
 mod routes;
 #[path = "instance/settings.rs"]

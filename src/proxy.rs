@@ -30,6 +30,7 @@ mod list;
 mod node;
 mod peer;
 mod ranges;
+mod strip;
 mod trust;
 
 pub(crate) use self::gate::Gate;

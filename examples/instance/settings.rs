@@ -8,7 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use stickless::store::{Budget, MemoryStore, RedisStore, Store as _};
-use stickless::{ConfigError, Forwarding, KeyRing, SameSite, Secure, SessionLayer, Trust, Unavailable};
+use stickless::{ConfigError, KeyRing, SameSite, Secure, SessionLayer, Unavailable};
+
+use crate::proxies::Proxies;
 
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
@@ -18,7 +20,7 @@ pub(crate) struct Settings {
     keys: Option<String>,
     session: SessionSettings,
     cookie: CookieSettings,
-    trust: Trust,
+    proxies: Proxies,
     drift: bool,
 }
 
@@ -85,7 +87,7 @@ impl Settings {
                 idle_anonymous: env.optional_seconds("SESSION_IDLE_ANONYMOUS")?.filter(|limit| !limit.is_zero()),
             },
             cookie: CookieSettings::read(&env)?,
-            trust: trust(&env)?,
+            proxies: Proxies::read(&env)?,
             drift: env.choice("DRIFT", "on", &[("on", true), ("off", false)])?,
         })
     }
@@ -134,7 +136,7 @@ impl Settings {
             .cookie_secure(cookie.secure)
             .cookie_same_site(cookie.same_site)
             .cookie_persistent(cookie.persistent)
-            .trust(self.trust)
+            .trust(self.proxies.trust())
             .drift(self.drift);
         if let Some(within) = session.refresh_within {
             builder = builder.refresh_within(within);
@@ -183,28 +185,6 @@ impl Store {
     }
 }
 
-/// `TRUSTED_PROXIES` is read also where no header is: a mistake in it shows at once.
-fn trust(env: &Environment) -> Result<Trust, String> {
-    let sources = [
-        ("peer", None),
-        ("x-forwarded-for", Some(Forwarding::XForwardedFor)),
-        ("forwarded", Some(Forwarding::Forwarded)),
-        ("x-real-ip", Some(Forwarding::XRealIp)),
-    ];
-    let source = env.choice("CLIENT_IP_SOURCE", "peer", &sources)?;
-    let headers = source.unwrap_or(Forwarding::XForwardedFor);
-    let proxies = env.text("TRUSTED_PROXIES", "");
-    let trust = match proxies.strip_prefix("hops:") {
-        Some(hops) => {
-            let refusal = || format!("TRUSTED_PROXIES = {proxies}: must be hops: and a whole number above zero");
-            Trust::hops(hops.parse().map_err(|_| refusal())?, headers)
-        }
-        None => Trust::proxies(&proxies, headers),
-    };
-    let trust = trust.map_err(|error| named(&error))?;
-    Ok(if source.is_some() { trust } else { Trust::Peer })
-}
-
 /// Settings of features that are not built yet, with the one value that asks for nothing of them.
 const NOT_YET: [(&str, &str); 3] = [("STORE_CA", ""), ("DURABILITY", "async"), ("SESSION_CAP", "0")];
 
@@ -240,7 +220,7 @@ const NAMES: [&str; 27] = [
 ];
 
 /// Environment variables; an empty one counts as not set.
-struct Environment(HashMap<&'static str, String>);
+pub(crate) struct Environment(HashMap<&'static str, String>);
 
 impl Environment {
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
@@ -253,7 +233,7 @@ impl Environment {
         Ok(Self(values))
     }
 
-    fn text(&self, name: &str, default: &str) -> String {
+    pub(crate) fn text(&self, name: &str, default: &str) -> String {
         self.0.get(name).cloned().unwrap_or_else(|| default.to_owned())
     }
 
@@ -279,7 +259,7 @@ impl Environment {
         self.choice(name, default, &[("true", true), ("false", false)])
     }
 
-    fn choice<T: Copy>(&self, name: &str, default: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    pub(crate) fn choice<T: Copy>(&self, name: &str, default: &str, choices: &[(&str, T)]) -> Result<T, String> {
         let text = self.text(name, default);
         let found = choices.iter().find(|(word, _)| *word == text);
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
@@ -298,7 +278,7 @@ impl Environment {
 }
 
 /// The library's error under the variable's name.
-fn named(error: &ConfigError) -> String {
+pub(crate) fn named(error: &ConfigError) -> String {
     let name = match error.setting() {
         "store" => "STORE",
         "prefix" => "STORE_PREFIX",

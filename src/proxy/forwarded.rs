@@ -41,7 +41,7 @@ impl<'a> Iterator for Elements<'a> {
 
 /// The last comma outside a quoted string. Found from the right, so that no quote to the left, which may be the
 /// client's, changes what a trusted hop appended.
-fn last_comma(line: &[u8]) -> Option<usize> {
+pub(super) fn last_comma(line: &[u8]) -> Option<usize> {
     let mut quoted = false;
     for (at, byte) in line.iter().enumerate().rev() {
         match byte {

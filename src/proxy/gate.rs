@@ -1,11 +1,11 @@
 //! What the layers do with each request: see its origin, and strip what was not believed.
 
 use http::Request;
-use http::header::FORWARDED;
 
 use super::Origin;
 use super::peer::Peer;
-use super::trust::{Forwarding, Trust, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP};
+use super::strip::strip;
+use super::trust::Trust;
 use crate::event::{self, Throttle};
 
 /// A layer's trust.
@@ -40,24 +40,8 @@ impl Gate {
         }
         let origin = self.trust.origin(request);
         if self.strip {
-            self.strip(request, peer);
+            strip(request.headers_mut(), &self.trust, peer);
         }
         origin
-    }
-
-    fn strip<B>(&self, request: &mut Request<B>, peer: Option<Peer>) {
-        let believed = self.trust.believed(peer);
-        let headers = request.headers_mut();
-        for (name, families) in [
-            (&X_FORWARDED_FOR, &[Forwarding::XForwardedFor][..]),
-            (&X_FORWARDED_PROTO, &[Forwarding::XForwardedFor, Forwarding::XRealIp]),
-            (&X_FORWARDED_HOST, &[Forwarding::XForwardedFor, Forwarding::XRealIp]),
-            (&X_REAL_IP, &[Forwarding::XRealIp]),
-            (&FORWARDED, &[Forwarding::Forwarded]),
-        ] {
-            if !believed.is_some_and(|believed| families.contains(&believed)) {
-                headers.remove(name);
-            }
-        }
     }
 }

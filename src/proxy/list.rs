@@ -8,6 +8,11 @@ pub(super) fn from_right<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl 
     lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',').map(trim))
 }
 
+/// Where the last element of a line begins: behind this comma.
+pub(super) fn last_comma(line: &[u8]) -> Option<usize> {
+    line.iter().rposition(|byte| *byte == b',')
+}
+
 /// Without blanks and tabs around it.
 pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {

@@ -1,6 +1,6 @@
 //! Addresses of trusted proxies.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
@@ -28,7 +28,8 @@ pub struct Ranges {
 impl Ranges {
     /// This machine's own addresses.
     pub fn loopback() -> Self {
-        let nets = [IpNet::from(IpAddr::from([127, 0, 0, 0])), IpNet::from(IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]))];
+        const V4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+        let nets = [V4.into(), IpAddr::from(Ipv6Addr::LOCALHOST).into()];
         Self { nets: nets.to_vec(), unix: false }
     }
 
@@ -91,15 +92,16 @@ impl FromStr for Ranges {
     }
 }
 
-/// An address or a range. Ranges of IPv4 addresses that are mapped into IPv6 become IPv4's.
+/// An address or a range. Ranges of IPv4 addresses that are mapped into IPv6 become IPv4's. The standard library reads
+/// the address: it takes no leading zeros, which elsewhere mean octal.
 fn net(text: &str) -> Option<IpNet> {
-    let Ok(net) = text.parse::<IpNet>() else {
-        return text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into());
+    let Some((address, prefix)) = text.split_once('/') else {
+        return text.parse().ok().map(|address: IpAddr| address.to_canonical().into());
     };
-    match (net.addr().to_canonical(), net.prefix_len()) {
-        (IpAddr::V4(address), prefix @ 96..) if matches!(net, IpNet::V6(_)) => {
-            Ipv4Net::new(address, prefix - 96).ok().map(IpNet::V4)
-        }
-        _ => Some(net),
+    let address: IpAddr = address.parse().ok()?;
+    let prefix: u8 = prefix.parse().ok().filter(|_| prefix.bytes().all(|byte| byte.is_ascii_digit()))?;
+    match (address, address.to_canonical()) {
+        (IpAddr::V6(_), mapped @ IpAddr::V4(_)) if prefix >= 96 => IpNet::new(mapped, prefix - 96).ok(),
+        _ => IpNet::new(address, prefix).ok(),
     }
 }

@@ -108,17 +108,22 @@ impl Trust {
 
     pub(super) fn see(&self, extensions: &Extensions, headers: &HeaderMap, uri: &Uri) -> Origin {
         let peer = Peer::of(extensions);
-        let client = peer.and_then(Peer::address);
-        let word = match self.believed(peer) {
-            Some(Forwarding::XForwardedFor) => self.x_forwarded_for(client, headers),
-            Some(Forwarding::Forwarded) => self.forwarded(client, headers),
-            Some(Forwarding::XRealIp) => x_real_ip(client, headers),
-            None => Word::of(client),
-        };
+        let word = self.word(peer, headers);
         Origin {
             client: word.client,
             https: word.https.unwrap_or_else(|| extensions.get::<Encrypted>().is_some()),
             host: word.host.or_else(|| asked(headers, uri)),
+        }
+    }
+
+    /// What those say who are believed; without any, nothing but who the peer is.
+    pub(super) fn word(&self, peer: Option<Peer>, headers: &HeaderMap) -> Word {
+        let client = peer.and_then(Peer::address);
+        match self.believed(peer) {
+            Some(Forwarding::XForwardedFor) => self.x_forwarded_for(client, headers),
+            Some(Forwarding::Forwarded) => self.forwarded(client, headers),
+            Some(Forwarding::XRealIp) => x_real_ip(client, headers),
+            None => Word::of(client),
         }
     }
 
@@ -142,10 +147,11 @@ impl Trust {
     }
 
     fn x_forwarded_for(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
-        let mut word = Word { client: peer, ..x_forwarded(headers) };
+        let mut word = x_forwarded(peer, headers);
         for (hop, entry) in (1..).zip(from_right(headers, &X_FORWARDED_FOR)) {
             let Some(address) = node::address(entry) else { break };
             word.client = Some(address);
+            word.elements = hop;
             if !self.trusts(hop, address) {
                 break;
             }
@@ -159,6 +165,7 @@ impl Trust {
             let Some(element) = element else { break };
             word.https = element.https;
             word.host = element.host;
+            word.elements = hop;
             let Some(address) = element.client else { break };
             word.client = Some(address);
             if !self.trusts(hop, address) {
@@ -170,28 +177,35 @@ impl Trust {
 }
 
 /// What the outermost trusted hop says.
-struct Word {
-    client: Option<IpAddr>,
-    https: Option<bool>,
-    host: Option<Host>,
+#[derive(Debug)]
+pub(super) struct Word {
+    pub(super) client: Option<IpAddr>,
+    pub(super) https: Option<bool>,
+    pub(super) host: Option<Host>,
+    /// So many elements of the list of addresses are believed, from the right.
+    pub(super) elements: usize,
 }
 
 impl Word {
     fn of(client: Option<IpAddr>) -> Self {
-        Self { client, https: None, host: None }
+        Self { client, https: None, host: None, elements: 0 }
     }
 }
 
 /// One address, and no list to walk: a proxy that sets it replaces the client's. Of several the nearest one's counts.
 fn x_real_ip(peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
-    let client = from_right(headers, &X_REAL_IP).next().and_then(node::address);
-    Word { client: client.or(peer), ..x_forwarded(headers) }
+    let word = x_forwarded(peer, headers);
+    match from_right(headers, &X_REAL_IP).next().and_then(node::address) {
+        Some(address) => Word { client: Some(address), elements: 1, ..word },
+        None => word,
+    }
 }
 
 /// Scheme and host as the peer says. Some proxies pass what came from the left, so no other value can be believed.
-fn x_forwarded(headers: &HeaderMap) -> Word {
+fn x_forwarded(client: Option<IpAddr>, headers: &HeaderMap) -> Word {
     Word {
-        client: None,
+        client,
+        elements: 0,
         https: from_right(headers, &X_FORWARDED_PROTO).next().and_then(is_https),
         host: from_right(headers, &X_FORWARDED_HOST).next().and_then(|host| Host::parse(host.iter().copied())),
     }

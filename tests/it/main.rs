@@ -11,6 +11,7 @@ mod contract;
 mod cookies;
 mod documents;
 mod drift;
+mod edge;
 mod faults;
 mod lifecycle;
 mod nginx;

@@ -114,6 +114,67 @@ async fn settings_of_features_that_are_not_there_are_refused() {
 }
 
 #[tokio::test]
+async fn proxies_that_cannot_be_are_refused() {
+    let wrong = [
+        "10.0.0.0/33",
+        "10.0.0.0/-1",
+        "10.0.0.0/",
+        "10.0.0.0/8/8",
+        "10.0.0/8",
+        "010.0.0.0/8",
+        "256.0.0.0/8",
+        "2001:db8::/129",
+        "2001:db8:::/32",
+        "[2001:db8::1]",
+        "fe80::1%eth0",
+        "127.0.0.1:80",
+        "127.0.0.1,nginx",
+        "127.0.0.1,,::1",
+        "127.0.0.1,",
+        "127.0.0.1 ::1",
+        "127.0.0.1;::1",
+        "localhost",
+        "loopback",
+        "*",
+        "unix:",
+        "hops",
+        "hops:",
+        "hops:0",
+        "hops:-1",
+        "hops:1.5",
+        "hops:x",
+        "hops:70000",
+        "hops:1,10.0.0.0/8",
+        "10.0.0.0/8,hops:1",
+    ];
+    for source in ["x-forwarded-for", "peer"] {
+        let wrong = wrong.map(|proxies| [("CLIENT_IP_SOURCE", source), ("TRUSTED_PROXIES", proxies)]);
+        assert_refused(&wrong.iter().map(<[_; 2]>::as_slice).collect::<Vec<_>>()).await;
+    }
+    let sources = ["X-Forwarded-For", "xff", "cf-connecting-ip", "peer,forwarded", "x-forwarded-for "];
+    let sources = sources.map(|source| [("CLIENT_IP_SOURCE", source)]);
+    assert_refused(&sources.iter().map(<[_; 1]>::as_slice).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn proxies_that_are_perhaps_not_meant_are_told_of() {
+    for (source, proxies, event) in [
+        ("x-forwarded-for", "", "no proxy is trusted"),
+        ("forwarded", "0.0.0.0/0", "every address is a trusted proxy"),
+        ("x-real-ip", "127.0.0.1,::/0", "every address is a trusted proxy"),
+        ("x-forwarded-for", "10.1.2.3/8", "network=10.0.0.0/8"),
+        ("peer", "10.0.0.0/8", "CLIENT_IP_SOURCE is peer"),
+        ("peer", "hops:1", "CLIENT_IP_SOURCE is peer"),
+    ] {
+        let instance = Instance::start(&[("CLIENT_IP_SOURCE", source), ("TRUSTED_PROXIES", proxies)]).await;
+        instance.logged(event).await;
+    }
+    let quiet =
+        Instance::start(&[("CLIENT_IP_SOURCE", "forwarded"), ("TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8")]).await;
+    assert!(!quiet.log().join("").contains("prox"), "{:?}", quiet.log());
+}
+
+#[tokio::test]
 async fn impossible_stores_are_refused_and_no_password_is_shown() {
     let key = session_key();
     let stores = [

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use crate::drift::{Drift, printable};
 use crate::error::Unavailable;
 use crate::id::Handle;
+#[cfg(feature = "redis")]
+use crate::store::{Address, Advice};
 
 /// A cause is told again after this long, if it lasts.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -50,11 +52,73 @@ pub(crate) fn store_down(cause: &Unavailable) {
     tracing::error!(event = "store_down", cause = %cause, source = %source(cause), "session store: {cause}");
 }
 
-/// The store can be reached, after so long.
+/// The store can be reached, after so long. With how many calls failed meanwhile, and how many attempts were repeated.
 #[cfg(feature = "redis")]
-pub(crate) fn store_up(after: Duration) {
+pub(crate) fn store_up(node: &Address, after: Duration, (failed, retried): (u64, u64)) {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(event = "store_up", after_ms, "session store: connected");
+    tracing::info!(event = "store_up", %node, after_ms, failed, retried, "session store: connected");
+}
+
+/// The master is another node, and hardly anyone had to wait for it.
+#[cfg(feature = "redis")]
+pub(crate) fn store_switched(node: &Address) {
+    tracing::info!(event = "store_switched", %node, "session store: the master is another node");
+}
+
+/// Fewer or more Sentinels answer than before.
+#[cfg(feature = "redis")]
+pub(crate) fn sentinels(answer: usize, all: usize) {
+    if answer == 0 {
+        tracing::error!(
+            event = "sentinels",
+            answer,
+            all,
+            "session store: no Sentinel answers, no failover will be noticed"
+        );
+    } else if answer < all {
+        tracing::warn!(event = "sentinels", answer, all, "session store: {answer} of {all} Sentinels answer");
+    } else {
+        tracing::info!(event = "sentinels", answer, all, "session store: all {all} Sentinels answer");
+    }
+}
+
+/// A new master tells another time than the old one: all sessions live longer or shorter by that.
+#[cfg(feature = "redis")]
+pub(crate) fn clock_off(node: &Address, off: Duration) {
+    let off_ms = u64::try_from(off.as_millis()).unwrap_or(u64::MAX);
+    tracing::warn!(event = "clock_off", %node, off_ms, "session store: the new master's clock is off");
+}
+
+/// Log-outs that a node may have lost were repeated on it.
+#[cfg(feature = "redis")]
+pub(crate) fn log_outs_repeated(node: &Address, count: usize) {
+    tracing::info!(event = "log_outs_repeated", %node, count, "session store: the latest log-outs were repeated");
+}
+
+/// A setting of the server that logs users out.
+#[cfg(feature = "redis")]
+pub(crate) fn advice(throttle: &Throttle, advice: &Advice) {
+    match advice {
+        Advice::Evicts(policy) if throttle.may_tell("maxmemory-policy") => {
+            tracing::warn!(event = "advice", setting = "maxmemory-policy", value = %policy, "session store: removes sessions when its memory is full; noeviction keeps them");
+        }
+        Advice::KeepsNothing if throttle.may_tell("save") => {
+            tracing::info!(
+                event = "advice",
+                setting = "appendonly, save",
+                "session store: keeps nothing on disk; a restart logs everybody out"
+            );
+        }
+        Advice::WritesAlone if throttle.may_tell("min-replicas-to-write") => {
+            tracing::info!(
+                event = "advice",
+                setting = "min-replicas-to-write",
+                value = 0,
+                "session store: a master that is cut off from its replicas goes on taking writes, which a failover loses"
+            );
+        }
+        _ => {}
+    }
 }
 
 /// A write was not done because its session was ended, or logged in anew, meanwhile.

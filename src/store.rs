@@ -27,6 +27,8 @@ pub(crate) use self::rules::integer;
 
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 #[cfg(feature = "redis")]
+pub(crate) use self::redis::{Address, Advice};
+#[cfg(feature = "redis")]
 pub use self::redis::{Dial, LinkState, RedisStore, RedisStoreBuilder, Stream};
 
 /// How long a destroyed session is remembered, and a superseded cookie counts as stale: requests that were under way

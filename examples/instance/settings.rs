@@ -109,6 +109,7 @@ impl Settings {
             .attempts(self.store.attempts)
             .timeout(self.store.timeout)
             .budget(self.store.budget)
+            .early_switch(true)
             .build()
             .map_err(|error| named(&error))?;
         Ok((self.build(store.clone(), keys)?, Store::Redis(store)))

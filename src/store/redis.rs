@@ -2,11 +2,13 @@
 //!
 //! | act | commands |
 //! |---|---|
-//! | connect | `AUTH`, `SELECT`, `CLIENT SETNAME`, `PING`, `ROLE`, `TIME`, `SCRIPT LOAD` |
-//! | load | `HGETALL`, `PTTL` in one pipeline; on a miss once more with `ROLE` |
+//! | connect | `AUTH`, `SELECT`, `CLIENT SETNAME`, `PING`, `ROLE`, `TIME`, `INFO`, `CONFIG GET`, `SCRIPT LOAD` |
+//! | load | `HGETALL`, `PTTL` in one pipeline; on a miss once more with `ROLE`, and a word of the Sentinels |
 //! | every write | one `EVALSHA` on one key |
 
+mod advice;
 mod attempts;
+mod builder;
 mod clock;
 mod connect;
 mod dial;
@@ -14,9 +16,13 @@ mod link;
 #[cfg_attr(not(test), expect(dead_code, reason = "what stands on messages comes next"))]
 mod pubsub;
 mod read;
+mod repeat;
+mod resolver;
 mod script;
+mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
+mod url;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,9 +31,11 @@ use std::time::Duration;
 use redis::Value;
 use tokio::sync::watch;
 
+pub(crate) use self::advice::Advice;
 use self::attempts::{Attempts, Failure};
+pub use self::builder::RedisStoreBuilder;
 use self::clock::StoreClock;
-use self::connect::{Route, is_master};
+use self::connect::is_master;
 pub use self::dial::{Dial, Stream};
 pub use self::link::LinkState;
 use self::link::{Link, Live};
@@ -35,6 +43,7 @@ use self::link::{Link, Live};
 pub(crate) use self::pubsub::Heard;
 pub(crate) use self::pubsub::Subscription;
 use self::script::{Delivery, Reply, Scripts};
+pub(crate) use self::url::Address;
 use super::retry::{self, Policy, Remedy};
 use super::{Budget, Loaded, Outcome, Store, Timestamp, Write};
 use crate::error::{ConfigError, Unavailable, UnavailableKind};
@@ -68,8 +77,15 @@ struct Shared {
 }
 
 impl RedisStore {
-    /// A store at a URL: `redis://[user:password@]host[:port][/database]`, `rediss://…` (feature `tls`),
-    /// `unix:///path?db=n`; `valkey` in place of `redis` as well.
+    /// A store at a URL; `valkey` may stand in place of `redis`, and `rediss` is TLS (feature `tls`):
+    ///
+    /// * a node: `redis://[user:password@]host[:6379][/database]`,
+    /// * a unix socket: `unix:///path[?db=…&user=…&pass=…]`,
+    /// * Sentinels, and the service that they watch:
+    ///   `redis+sentinel://[user:password@]host[:26379],host…/service[/database]`, where user and password are the
+    ///   nodes'; the Sentinels' own are `?sentinel_username=…&sentinel_password=…`. Also `redis-sentinel`.
+    ///
+    /// IPv6 addresses stand in brackets, and what has a meaning of its own is percent-encoded.
     ///
     /// # Errors
     ///
@@ -80,13 +96,7 @@ impl RedisStore {
 
     /// A store with other settings than the defaults.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
-        RedisStoreBuilder {
-            url: url.into(),
-            dial: None,
-            prefix: "stickless:".to_owned(),
-            name: "stickless".to_owned(),
-            policy: Policy::default(),
-        }
+        RedisStoreBuilder::new(url.into())
     }
 
     /// Listens to what any instance publishes on a channel.
@@ -147,7 +157,12 @@ impl Store for RedisStore {
             let sent = shared.clock.now();
             let delivery = Delivery { not_after: sent.plus(attempt.limit), first_sent };
             match attempts.run(&attempt, shared.deliver(&attempt.live, &key, write, delivery)).await? {
-                Some(Delivered::InTime(outcome)) => return Ok(outcome),
+                Some(Delivered::InTime(outcome)) => {
+                    if matches!(outcome, Outcome::Done(_)) {
+                        shared.link.ended.note(&key, write, attempt.live.generation());
+                    }
+                    return Ok(outcome);
+                }
                 // It did nothing, so it does not count as sent.
                 Some(Delivered::Late) => {}
                 None => first_sent = first_sent.or(Some(sent)),
@@ -177,7 +192,15 @@ impl Shared {
         let mut attempts = Attempts::begin(&self.link, self.policy, budget);
         loop {
             let attempt = attempts.next().await?;
-            if let Some(records) = attempts.run(&attempt, read_records(&attempt.live, keys, doubtful)).await? {
+            let look = async {
+                let records = read_records(&attempt.live, keys, doubtful).await?;
+                if doubtful && records.contains(&Loaded::Missing) {
+                    // Within the attempt: its own time-out would be taken for the node's.
+                    self.link.confirm(&attempt.live, attempt.limit * 3 / 4).await?;
+                }
+                Ok(records)
+            };
+            if let Some(records) = attempts.run(&attempt, look).await? {
                 return Ok(records);
             }
         }
@@ -246,88 +269,5 @@ async fn read_records(live: &Live, keys: &[String], doubtful: bool) -> Result<Ve
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("prefix", &self.prefix).field("link", &self.link).finish_non_exhaustive()
-    }
-}
-
-/// Settings of a [`RedisStore`].
-#[must_use]
-pub struct RedisStoreBuilder {
-    url: String,
-    dial: Option<Dial>,
-    prefix: String,
-    name: String,
-    policy: Policy,
-}
-
-impl RedisStoreBuilder {
-    /// Opens connections in a way of one's own; user, password and database still come from the URL.
-    pub fn dial(mut self, dial: Dial) -> Self {
-        self.dial = Some(dial);
-        self
-    }
-
-    /// Before every key. Default: `stickless:`.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// The connection's name in `CLIENT LIST`. Default: `stickless`.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
-    /// Attempts of one call. Default: 3.
-    pub fn attempts(mut self, attempts: u32) -> Self {
-        self.policy.attempts = attempts;
-        self
-    }
-
-    /// The limit of one attempt. Default: 250 ms.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.policy.timeout = timeout;
-        self
-    }
-
-    /// The limit of all time that one request spends in store calls. Default: 1 s.
-    pub fn budget(mut self, budget: Duration) -> Self {
-        self.policy.budget = budget;
-        self
-    }
-
-    /// The store; it begins to connect.
-    ///
-    /// # Errors
-    ///
-    /// A setting that cannot work, or no Tokio runtime to run in.
-    pub fn build(self) -> Result<RedisStore, ConfigError> {
-        let policy = self.policy.check()?;
-        let target = dial::target(&self.url)?;
-        if self.name.is_empty() || !self.name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ConfigError::new("name", &self.name, "must be of visible ASCII characters, without blanks"));
-        }
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(ConfigError::new("store", "redis", "must be built inside a Tokio runtime"));
-        }
-        let (scripts, clock) = (Arc::new(Scripts::new()), Arc::new(StoreClock::new()));
-        let route = Route {
-            dial: self.dial.unwrap_or(target.dial),
-            settings: target.settings.set_skip_set_lib_name(),
-            name: self.name,
-            scripts: scripts.clone(),
-            clock: clock.clone(),
-        };
-        let shared = Shared { prefix: self.prefix, policy, link: Link::start(route), clock, scripts };
-        Ok(RedisStore { shared: Arc::new(shared) })
-    }
-}
-
-impl fmt::Debug for RedisStoreBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStoreBuilder")
-            .field("prefix", &self.prefix)
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
     }
 }

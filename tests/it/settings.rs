@@ -183,8 +183,9 @@ async fn impossible_stores_are_refused_and_no_password_is_shown() {
         "redis://",
         "redis://:hunter2@localhost/database",
         "redis://:hunter2@localhost:99999/0",
-        "redis+sentinel://:hunter2@a:1,b:2/main",
-        "redis-sentinel://:hunter2@a:1,b:2/main",
+        "redis+sentinel://:hunter2@a:1,b:2",
+        "redis-sentinel://:hunter2@a:1,,b:2/main",
+        "redis+sentinel://a:1/main?sentinel_username=hunter2",
         "redis+cluster://:hunter2@a:1,b:2",
         "rediss+cluster://:hunter2@a:1,b:2",
         "http://user:hunter2@localhost/",
@@ -223,7 +224,7 @@ async fn impossible_keys_are_refused_and_never_shown() {
 #[tokio::test]
 async fn possible_settings_start() {
     let key = session_key();
-    let cases: [&[(&str, &str)]; 8] = [
+    let cases: [&[(&str, &str)]; 9] = [
         &[],
         &[("SESSION_KEYS", "")],
         &[("SESSION_IDLE", "1"), ("SESSION_REFRESH_WITHIN", "1"), ("SESSION_ABSOLUTE", "1")],
@@ -232,6 +233,7 @@ async fn possible_settings_start() {
         &[("COOKIE_NAME", "__Secure-a"), ("COOKIE_SECURE", "always"), ("COOKIE_DOMAIN", ".Example.org")],
         &[("DURABILITY", "async"), ("SESSION_CAP", "0"), ("CLIENT_IP_SOURCE", "peer"), ("DRIFT", "off")],
         &[("STORE", "redis://:pass@127.0.0.1:1/2"), ("SESSION_KEYS", &key), ("LOG", "json")],
+        &[("STORE", "redis+sentinel://u:pass@127.0.0.1:1,[::1]:1/main/2"), ("SESSION_KEYS", &key)],
     ];
     for env in cases {
         let instance = Instance::start(env).await;

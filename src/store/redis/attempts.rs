@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use redis::RedisError;
 use tokio::time::{Instant, sleep, timeout};
+use tower::retry::budget::Budget as _;
 
 use super::link::{Link, Live};
 use crate::error::{Unavailable, UnavailableKind};
@@ -57,6 +58,7 @@ pub(super) struct Attempt {
 
 impl<'a> Attempts<'a> {
     pub(super) fn begin(link: &'a Link, policy: Policy, budget: &'a Budget) -> Self {
+        link.retries.deposit();
         let started = Instant::now();
         let deadline = started + budget.left(policy.budget);
         Self { link, policy, budget, started, deadline, count: 0, last: UnavailableKind::TimedOut.into() }
@@ -64,10 +66,23 @@ impl<'a> Attempts<'a> {
 
     /// The next attempt, after a pause if there was one before. Waiting for a connection is no attempt.
     pub(super) async fn next(&mut self) -> Result<Attempt, Unavailable> {
+        let next = self.try_next().await;
+        if next.is_err() {
+            self.link.tally.failed();
+        }
+        next
+    }
+
+    async fn try_next(&mut self) -> Result<Attempt, Unavailable> {
         if self.count == self.policy.attempts {
             return Err(self.last.clone());
         }
         if self.count > 0 {
+            // When much fails at once, a few try again for all.
+            if !self.link.retries.withdraw() {
+                return Err(self.last.clone());
+            }
+            self.link.tally.retried();
             let left = self.deadline - Instant::now();
             let pause = match self.last.kind() {
                 UnavailableKind::Busy => Policy::wait(left, self.policy.attempts - self.count, self.count),
@@ -107,6 +122,10 @@ impl<'a> Attempts<'a> {
         let (remedy, unavailable) = match failure {
             Failure::Store(unavailable) if unavailable.kind() == UnavailableKind::NotMaster => {
                 (Remedy::Redial, unavailable)
+            }
+            // The node is well; whether it is the master will be known a little later.
+            Failure::Store(unavailable) if unavailable.kind() == UnavailableKind::Unconfirmed => {
+                (Remedy::Wait, unavailable)
             }
             Failure::Store(unavailable) => (Remedy::GiveUp, unavailable),
             Failure::Redis(error) => {

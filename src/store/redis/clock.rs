@@ -42,15 +42,16 @@ impl StoreClock {
         }
     }
 
-    /// Anchors to a reply of `TIME`: seconds and microseconds as text.
-    pub(super) fn anchor_to_reply(&self, reply: &Value) {
-        let Value::Array(items) = reply else { return };
+    /// Anchors to a reply of `TIME`: seconds and microseconds as text. How far it was from what was expected.
+    pub(super) fn anchor_to_reply(&self, reply: &Value) -> Duration {
+        let Value::Array(items) = reply else { return Duration::ZERO };
         let number = |index: usize| match items.get(index) {
             Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).ok()?.parse::<u64>().ok(),
             _ => None,
         };
-        if let (Some(seconds), Some(micros)) = (number(0), number(1)) {
-            self.anchor(Timestamp::from_millis(seconds * 1000 + micros / 1000));
-        }
+        let (Some(seconds), Some(micros)) = (number(0), number(1)) else { return Duration::ZERO };
+        let (now, expected) = (Timestamp::from_millis(seconds * 1000 + micros / 1000), self.now());
+        self.anchor(now);
+        now.since(expected).max(expected.since(now))
     }
 }

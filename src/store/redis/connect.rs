@@ -1,55 +1,72 @@
-//! A fresh connection, and the questions that it must answer before anyone uses it.
+//! Fresh connections, and the questions that a node must answer before anyone uses it.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, Value};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
+use super::advice::{self, Advice};
 use super::clock::StoreClock;
 use super::dial::Dial;
 use super::script::Scripts;
+use super::url::Address;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::store::retry;
 
-/// Limit of dialling, and of the questions on a new connection.
-pub(super) const CONNECT: Duration = Duration::from_millis(300);
-/// Commands that may wait for the driver; beyond it senders wait their turn.
+/// Commands that may wait for a driver; beyond it senders wait their turn.
 const QUEUE: usize = 1024;
+/// How often a replica that is being promoted is asked whether it is the master yet.
+const ROLE_EVERY: Duration = Duration::from_millis(5);
 
-/// What it takes to connect.
+/// What it takes to connect to a server, wherever it is.
 #[derive(Clone)]
-pub(super) struct Route {
+pub(super) struct Door {
     pub(super) dial: Dial,
     pub(super) settings: RedisConnectionInfo,
+    /// The connection's name in `CLIENT LIST`.
     pub(super) name: String,
+    /// Of dialling, of presenting oneself, and of the first questions, each.
+    pub(super) limit: Duration,
+}
+
+/// What it takes to connect to a node.
+#[derive(Clone)]
+pub(super) struct Route {
+    pub(super) door: Door,
+    pub(super) connections: usize,
     pub(super) scripts: Arc<Scripts>,
     pub(super) clock: Arc<StoreClock>,
 }
 
-/// What moves a connection's bytes; the connection ends with it.
-pub(super) struct Driver(JoinHandle<()>);
-
-impl Driver {
-    fn spawn(driver: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(driver))
-    }
-
-    /// Returns when the connection is dead.
-    pub(super) async fn ended(&mut self) {
-        if !self.0.is_finished() {
-            // How it ended, nobody needs to know.
-            let _ = (&mut self.0).await;
-        }
-    }
+/// A master that answered on each of these connections.
+pub(super) struct Connected {
+    pub(super) address: Address,
+    pub(super) connections: Vec<MultiplexedConnection>,
+    pub(super) drivers: Drivers,
+    /// The node's replication id, where it tells: another after each restart and each promotion.
+    pub(super) history: Option<String>,
+    /// How far its clock was from what was expected.
+    pub(super) clock_off: Duration,
+    pub(super) advice: Vec<Advice>,
 }
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
+/// What moves the bytes of connections; they end with it.
+#[derive(Default)]
+pub(super) struct Drivers(JoinSet<()>);
+
+impl Drivers {
+    /// Returns when one of the connections is dead.
+    pub(super) async fn one_ended(&mut self) {
+        // How it ended, nobody needs to know.
+        let _ = self.0.join_next().await;
+    }
+
+    /// Returns when all are.
+    pub(super) async fn all_ended(&mut self) {
+        while self.0.join_next().await.is_some() {}
     }
 }
 
@@ -60,41 +77,115 @@ pub(super) fn config() -> AsyncConnectionConfig {
 
 /// Dials, and presents user, password and database.
 pub(super) async fn open(
-    dial: &Dial,
-    settings: &RedisConnectionInfo,
+    door: &Door,
+    address: &Address,
     config: AsyncConnectionConfig,
-) -> Result<(MultiplexedConnection, Driver), Unavailable> {
-    let stream = timeout(CONNECT, dial.dial()).await.map_err(late)?;
+    drivers: &mut Drivers,
+) -> Result<MultiplexedConnection, Unavailable> {
+    let stream = timeout(door.limit, door.dial.dial(address)).await.map_err(late)?;
     let stream = stream.map_err(|error| Unavailable::new(UnavailableKind::Disconnected, error))?;
-    let opened = MultiplexedConnection::new_with_config(settings, stream, config);
-    let (connection, driver) = timeout(CONNECT, opened).await.map_err(late)?.map_err(retry::unavailable)?;
-    Ok((connection, Driver::spawn(driver)))
+    let opened = MultiplexedConnection::new_with_config(&door.settings, stream, config);
+    let (connection, driver) = timeout(door.limit, opened).await.map_err(late)?.map_err(retry::unavailable)?;
+    drivers.0.spawn(driver);
+    Ok(connection)
 }
 
-/// Dials a master that answers on this very connection, or fails.
-pub(super) async fn connect(route: &Route) -> Result<(MultiplexedConnection, Driver), Unavailable> {
-    let (mut connection, driver) = open(&route.dial, &route.settings, config()).await?;
-    timeout(CONNECT, question(route, &mut connection)).await.map_err(late).and_then(|asked| asked)?;
-    Ok((connection, driver))
+/// Sends a pipeline on a fresh connection; the replies one by one.
+pub(super) async fn ask(
+    door: &Door,
+    connection: &mut MultiplexedConnection,
+    pipe: &Pipeline,
+) -> Result<Vec<Value>, Unavailable> {
+    let asked = connection.send_packed_commands(pipe, 0, pipe.len());
+    timeout(door.limit, asked).await.map_err(late)?.map_err(retry::unavailable)
 }
 
-async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Result<(), Unavailable> {
-    let mut pipe = redis::pipe();
-    pipe.cmd("CLIENT").arg("SETNAME").arg(&route.name).cmd("PING").cmd("ROLE").cmd("TIME");
+/// Connects to a master that answers on these very connections, or fails.
+pub(super) async fn connect(route: &Route, address: &Address) -> Result<Connected, Unavailable> {
+    let mut drivers = Drivers::default();
+    let mut connection = open(&route.door, address, config(), &mut drivers).await?;
+    let answers = question(route, &mut connection).await?;
+    let mut connections = vec![connection];
+    while connections.len() < route.connections {
+        let mut another = open(&route.door, address, config(), &mut drivers).await?;
+        greeted(&ask(&route.door, &mut another, &greeting(&route.door)).await?)?;
+        connections.push(another);
+    }
+    Ok(Connected {
+        address: address.clone(),
+        connections,
+        drivers,
+        history: answers.history,
+        clock_off: answers.clock_off,
+        advice: answers.advice,
+    })
+}
+
+struct Answers {
+    history: Option<String>,
+    clock_off: Duration,
+    advice: Vec<Advice>,
+}
+
+async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Result<Answers, Unavailable> {
+    let mut pipe = greeting(&route.door);
+    pipe.cmd("TIME").cmd("INFO").arg("replication");
+    advice::ask(&mut pipe);
     for script in route.scripts.all() {
         pipe.cmd("SCRIPT").arg("LOAD").arg(&script.code);
     }
-    let replies = connection.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(retry::unavailable)?;
-    let [_, ping, role, time, ..] = replies.as_slice() else { return Err(UnavailableKind::Disconnected.into()) };
-    // A name is a convenience, and a script is sent again where it is missing; these three must be answered.
-    for reply in [ping, role, time] {
+    let replies = ask(&route.door, connection, &pipe).await?;
+    greeted(&replies)?;
+    let [_, _, _, time, replication, rest @ ..] = replies.as_slice() else {
+        return Err(UnavailableKind::Disconnected.into());
+    };
+    time.clone().extract_error().map_err(retry::unavailable)?;
+    let clock_off = route.clock.anchor_to_reply(time);
+    let replication = advice::text(replication);
+    let history = advice::field(&replication, "master_replid").map(str::to_owned);
+    Ok(Answers { history, clock_off, advice: advice::of(&replication, rest) })
+}
+
+fn greeting(door: &Door) -> Pipeline {
+    let mut pipe = redis::pipe();
+    pipe.cmd("CLIENT").arg("SETNAME").arg(&door.name).cmd("PING").cmd("ROLE");
+    pipe
+}
+
+/// A name is a convenience; the other two must be answered, and by a master. `ROLE` alone would be answered by a node
+/// that is still loading, too.
+fn greeted(replies: &[Value]) -> Result<(), Unavailable> {
+    let [_, ping, role, ..] = replies else { return Err(UnavailableKind::Disconnected.into()) };
+    for reply in [ping, role] {
         reply.clone().extract_error().map_err(retry::unavailable)?;
     }
-    if !is_master(role) {
-        return Err(UnavailableKind::NotMaster.into());
+    if is_master(role) { Ok(()) } else { Err(UnavailableKind::NotMaster.into()) }
+}
+
+/// Waits until a replica is the master, and connects to it. The promotion kills the connections of ordinary clients, so
+/// the one that watches is not the one that is used.
+pub(super) async fn promoted(route: &Route, address: &Address) -> Connected {
+    loop {
+        if watch_role(&route.door, address).await.is_ok()
+            && let Ok(connected) = connect(route, address).await
+        {
+            return connected;
+        }
+        sleep(ROLE_EVERY).await;
     }
-    route.clock.anchor_to_reply(time);
-    Ok(())
+}
+
+async fn watch_role(door: &Door, address: &Address) -> Result<(), Unavailable> {
+    let mut drivers = Drivers::default();
+    let mut connection = open(door, address, config(), &mut drivers).await?;
+    let mut pipe = redis::pipe();
+    pipe.cmd("ROLE");
+    loop {
+        match ask(door, &mut connection, &pipe).await?.as_slice() {
+            [role] if is_master(role) => return Ok(()),
+            _ => sleep(ROLE_EVERY).await,
+        }
+    }
 }
 
 /// Whether a reply of `ROLE` is a master's.

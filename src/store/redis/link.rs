@@ -1,33 +1,34 @@
-//! The slot with the live connection, and the task that fills it.
+//! The slot with the live connection.
 //!
-//! One multiplexed connection serves all requests. A resolver task dials, checks that the node is a master which
-//! answers, and publishes the connection under a generation number; reports about older generations are ignored, so a
-//! flood of errors makes one reconnect. Requests wait for a connection within their own budget.
+//! A few multiplexed connections to one node serve all requests. The [resolver](super::resolver) publishes them under a
+//! generation number; reports about older generations are ignored, so a flood of errors makes one reconnect. Requests
+//! wait for a connection within their own budget.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+use tower::retry::budget::TpsBudget;
 
-use super::connect::{CONNECT, Driver, Route, connect};
+use super::connect::{Connected, Route};
 use super::pubsub::{PubSub, Subscription};
+use super::repeat::Ended;
+use super::resolver::{Compass, Resolver};
+use super::sentinel::Sentinels;
+use super::url::Address;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
-use crate::event::{self, Throttle};
+use crate::event::Throttle;
 
-/// The longest pause between two dials.
-const PAUSE_MOST: Duration = Duration::from_millis(250);
-/// How often the clock is anchored anew.
-const ANCHOR_EVERY: Duration = Duration::from_secs(60);
-/// The longest that an attempt under way keeps an old connection.
-const RETIRE: Duration = Duration::from_secs(10);
 /// So many time-outs in a row, and the connection is taken for dead.
 const TIMEOUTS_MOST: u32 = 3;
+/// Requests that waited come back within this share of the time that they waited, and no later than that.
+const SPREAD: (u32, Duration) = (4, Duration::from_millis(100));
 
 /// Whether the store can be reached, as the application may watch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +40,45 @@ pub enum LinkState {
     Down(UnavailableKind),
 }
 
-/// A published connection.
+/// A generation of connections, and why it is of no use any more.
+pub(super) type Report = (u64, Unavailable);
+
+/// The connections that are published.
 pub(super) struct Live {
     generation: u64,
-    connection: MultiplexedConnection,
+    address: Address,
+    connections: Vec<MultiplexedConnection>,
+    next: AtomicUsize,
     timeouts: AtomicU32,
 }
 
 impl Live {
+    pub(super) fn new(connected: &Connected) -> Self {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+        Self {
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+            address: connected.address.clone(),
+            connections: connected.connections.clone(),
+            next: AtomicUsize::new(0),
+            timeouts: AtomicU32::new(0),
+        }
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// One of the connections, in turn.
     pub(super) fn connection(&self) -> MultiplexedConnection {
-        self.connection.clone()
+        let index = match self.connections.len() {
+            1 => 0,
+            count => self.next.fetch_add(1, Ordering::Relaxed) % count,
+        };
+        self.connections[index].clone()
     }
 }
 
@@ -62,43 +88,100 @@ pub(super) enum State {
     Down { since: Instant, cause: Unavailable },
 }
 
+/// What happened to calls since the last connection ended.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    failed: AtomicU64,
+    retried: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn retried(&self) {
+        self.retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn reset(&self) {
+        self.failed.store(0, Ordering::Relaxed);
+        self.retried.store(0, Ordering::Relaxed);
+    }
+
+    /// Calls that failed, and attempts that were repeated.
+    pub(super) fn read(&self) -> (u64, u64) {
+        (self.failed.load(Ordering::Relaxed), self.retried.load(Ordering::Relaxed))
+    }
+}
+
 /// The slot. Dropping it ends its tasks.
 pub(super) struct Link {
     state: watch::Receiver<State>,
-    reports: mpsc::Sender<(u64, Unavailable)>,
+    reports: mpsc::Sender<Report>,
     resolver: JoinHandle<()>,
     pubsub: PubSub,
+    sentinels: Option<Arc<Sentinels>>,
+    pub(super) ended: Arc<Ended>,
+    pub(super) tally: Arc<Tally>,
+    /// Of the whole process: a fifth of its calls, and ten a second.
+    pub(super) retries: TpsBudget,
     /// What a node that answers refuses is told, but not for each request.
     pub(super) refusals: Throttle,
 }
 
 impl Link {
     /// Starts the resolver; must be called in a Tokio runtime.
-    pub(super) fn start(route: Route) -> Self {
+    pub(super) fn start(route: Route, compass: Compass) -> Self {
         let down = State::Down { since: Instant::now(), cause: UnavailableKind::Disconnected.into() };
         let (publish, state) = watch::channel(down);
         // Reports of one cause come in crowds; the first few are enough.
         let (reports, inbox) = mpsc::channel(16);
-        let pubsub = PubSub::new(route.clone(), state.clone());
-        let resolver = tokio::spawn(resolve(route, publish, inbox));
-        Self { state, reports, resolver, pubsub, refusals: Throttle::default() }
+        let (ended, tally) = (Arc::<Ended>::default(), Arc::<Tally>::default());
+        let sentinels = match &compass {
+            Compass::Node(_) => None,
+            Compass::Sentinels(sentinels) => Some(sentinels.clone()),
+        };
+        let pubsub = PubSub::new(route.door.clone(), state.clone());
+        let resolver = Resolver { route, compass, publish, reports: inbox, ended: ended.clone(), tally: tally.clone() };
+        Self {
+            state,
+            reports,
+            resolver: tokio::spawn(resolver.run()),
+            pubsub,
+            sentinels,
+            ended,
+            tally,
+            retries: TpsBudget::new(Duration::from_secs(10), 10, 0.2),
+            refusals: Throttle::default(),
+        }
     }
 
     /// The live connection, waiting for one until `deadline`. Fails at once when there was none for as long as a
     /// request may wait (`patience`).
     pub(super) async fn live(&self, deadline: Instant, patience: Duration) -> Result<Arc<Live>, Unavailable> {
-        let mut state = self.state.clone();
+        let (mut state, mut waiting) = (self.state.clone(), None);
         loop {
-            let cause = match &*state.borrow_and_update() {
-                State::Up(live) => return Ok(live.clone()),
+            let up = match &*state.borrow_and_update() {
+                State::Up(live) => Ok(live.clone()),
                 State::Down { since, cause } if since.elapsed() > patience => return Err(cause.clone()),
                 // A wrong password does not mend itself while a request waits.
                 State::Down { cause, .. } if cause.kind() == UnavailableKind::Denied => return Err(cause.clone()),
-                State::Down { cause, .. } => cause.clone(),
+                State::Down { cause, .. } => Err(cause.clone()),
             };
-            match timeout_at(deadline, state.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(cause),
+            match (up, waiting) {
+                (Ok(live), None) => return Ok(live),
+                (Ok(_), Some(since)) => {
+                    sleep(spread(Instant::now() - since, deadline - Instant::now())).await;
+                    waiting = None;
+                }
+                (Err(cause), since) => {
+                    waiting = since.or_else(|| Some(Instant::now()));
+                    match timeout_at(deadline, state.changed()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) | Err(_) => return Err(cause),
+                    }
+                }
             }
         }
     }
@@ -119,6 +202,14 @@ impl Link {
     pub(super) fn broken(&self, live: &Live, cause: Unavailable) {
         // A full inbox already holds the same news.
         let _ = self.reports.try_send((live.generation, cause));
+    }
+
+    /// Whether this node is the master beyond doubt: under Sentinel, they have to say so.
+    pub(super) async fn confirm(&self, live: &Live, limit: Duration) -> Result<(), Unavailable> {
+        match &self.sentinels {
+            None => Ok(()),
+            Some(sentinels) => sentinels.confirm(live.address(), limit).await,
+        }
     }
 
     /// What is published on a channel from now on.
@@ -156,79 +247,14 @@ impl fmt::Debug for Link {
     }
 }
 
+/// All who waited are woken at once; each comes in a little later than the other.
+fn spread(waited: Duration, left: Duration) -> Duration {
+    jitter((waited / SPREAD.0).min(SPREAD.1).min(left / 2))
+}
+
 fn public(state: &State) -> LinkState {
     match state {
         State::Up(_) => LinkState::Up,
         State::Down { cause, .. } => LinkState::Down(cause.kind()),
-    }
-}
-
-/// Keeps the slot filled for as long as anyone can look into it.
-async fn resolve(route: Route, publish: watch::Sender<State>, mut inbox: mpsc::Receiver<(u64, Unavailable)>) {
-    static GENERATIONS: AtomicU64 = AtomicU64::new(1);
-    let mut cause = Unavailable::from(UnavailableKind::Disconnected);
-    let mut was_up = false;
-    // An old connection stays until those who are using it are done.
-    let mut retired = JoinSet::new();
-    loop {
-        while retired.try_join_next().is_some() {}
-        let since = Instant::now();
-        publish.send_replace(State::Down { since, cause: cause.clone() });
-        if was_up {
-            event::store_down(&cause);
-        }
-        let (connection, mut driver) = dial_until_up(&route, &publish, since, was_up).await;
-        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
-        let live = Arc::new(Live { generation, connection, timeouts: AtomicU32::new(0) });
-        event::store_up(since.elapsed());
-        publish.send_replace(State::Up(live.clone()));
-        was_up = true;
-        cause = until_broken(&route, &live, &mut driver, &mut inbox).await;
-        retired.spawn(async move { drop(timeout(RETIRE, driver.ended()).await) });
-    }
-}
-
-async fn dial_until_up(
-    route: &Route,
-    publish: &watch::Sender<State>,
-    since: Instant,
-    mut told: bool,
-) -> (MultiplexedConnection, Driver) {
-    let mut pause = Duration::from_millis(10);
-    loop {
-        match connect(route).await {
-            Ok(up) => return up,
-            Err(cause) => {
-                if !told {
-                    event::store_down(&cause);
-                    told = true;
-                }
-                publish.send_replace(State::Down { since, cause });
-            }
-        }
-        sleep(pause / 2 + jitter(pause / 2)).await;
-        pause = (pause * 2).min(PAUSE_MOST);
-    }
-}
-
-/// Waits for the end of a connection, anchoring the clock now and then; why it ended.
-async fn until_broken(
-    route: &Route,
-    live: &Live,
-    driver: &mut Driver,
-    inbox: &mut mpsc::Receiver<(u64, Unavailable)>,
-) -> Unavailable {
-    let mut anchor = tokio::time::interval_at(Instant::now() + ANCHOR_EVERY, ANCHOR_EVERY);
-    loop {
-        tokio::select! {
-            () = driver.ended() => return UnavailableKind::Disconnected.into(),
-            Some((generation, cause)) = inbox.recv() => if generation == live.generation { return cause },
-            _ = anchor.tick() => {
-                let mut connection = live.connection();
-                if let Ok(Ok(time)) = timeout(CONNECT, connection.send_packed_command(&redis::cmd("TIME"))).await {
-                    route.clock.anchor_to_reply(&time);
-                }
-            }
-        }
     }
 }

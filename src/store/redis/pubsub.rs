@@ -8,7 +8,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, SendError};
 use redis::{ProtocolVersion, PushInfo, PushKind, Value};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -16,8 +16,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-use super::connect::{CONNECT, Driver, Route, config, late, open};
-use super::link::State;
+use super::connect::{Door, Drivers, ask, config, late, open};
+use super::link::{Live, State};
+use super::url::Address;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event::{self, Throttle};
@@ -78,7 +79,7 @@ impl Drop for Leave {
 /// The channels, and the task that listens to them. Dropping it ends the task and all subscriptions.
 pub(super) struct PubSub {
     hall: Arc<Hall>,
-    route: Route,
+    door: Door,
     state: watch::Receiver<State>,
     runtime: Handle,
     task: OnceLock<JoinHandle<()>>,
@@ -86,16 +87,16 @@ pub(super) struct PubSub {
 
 impl PubSub {
     /// Must be called in a Tokio runtime. Nothing is dialled before somebody listens.
-    pub(super) fn new(mut route: Route, state: watch::Receiver<State>) -> Self {
+    pub(super) fn new(mut door: Door, state: watch::Receiver<State>) -> Self {
         // The newer protocol lets one connection listen and be asked.
-        route.settings = route.settings.set_protocol(ProtocolVersion::RESP3);
-        Self { hall: Arc::default(), route, state, runtime: Handle::current(), task: OnceLock::new() }
+        door.settings = door.settings.set_protocol(ProtocolVersion::RESP3);
+        Self { hall: Arc::default(), door, state, runtime: Handle::current(), task: OnceLock::new() }
     }
 
     pub(super) fn subscribe(&self, channel: String) -> Subscription {
         let (receiver, joined) = self.hall.enter(channel);
         self.hall.changed.notify_one();
-        let start = || self.runtime.spawn(listen(self.hall.clone(), self.route.clone(), self.state.clone()));
+        let start = || self.runtime.spawn(listen(self.hall.clone(), self.door.clone(), self.state.clone()));
         self.task.get_or_init(start);
         Subscription { receiver, joined, _leave: Leave(Arc::downgrade(&self.hall)) }
     }
@@ -185,10 +186,10 @@ impl Hall {
 }
 
 /// Listens for as long as the store lives, on a connection to whatever node is published.
-async fn listen(hall: Arc<Hall>, route: Route, mut state: watch::Receiver<State>) {
+async fn listen(hall: Arc<Hall>, door: Door, mut state: watch::Receiver<State>) {
     let mut pause = Duration::from_millis(10);
-    while let Some(generation) = published(&mut state).await {
-        match stay(&hall, &route, &mut state, generation).await {
+    while let Some((address, generation)) = published(&mut state).await {
+        match stay(&hall, &door, &address, &mut state, generation).await {
             Ok(()) => pause = Duration::from_millis(10),
             Err(unavailable) => {
                 // A node that cannot be reached is told of already.
@@ -203,39 +204,45 @@ async fn listen(hall: Arc<Hall>, route: Route, mut state: watch::Receiver<State>
     }
 }
 
-/// The generation of the connection that is published, once one is.
-async fn published(state: &mut watch::Receiver<State>) -> Option<u64> {
+/// The node that is published, and under which generation, once one is.
+async fn published(state: &mut watch::Receiver<State>) -> Option<(Address, u64)> {
     let state = state.wait_for(|state| matches!(state, State::Up(_))).await.ok()?;
-    if let State::Up(live) = &*state { Some(live.generation()) } else { None }
+    if let State::Up(live) = &*state { Some((live.address().clone(), live.generation())) } else { None }
 }
 
 /// One connection, until it or the published one ends. An error when it could not be used at all.
 async fn stay(
     hall: &Arc<Hall>,
-    route: &Route,
+    door: &Door,
+    address: &Address,
     state: &mut watch::Receiver<State>,
     generation: u64,
 ) -> Result<(), Unavailable> {
     let ear = hall.clone();
     let config = config().set_push_sender(move |push: PushInfo| {
         ear.hear(&push);
-        Ok::<_, redis::aio::SendError>(())
+        Ok::<_, SendError>(())
     });
-    let (mut connection, mut driver): (_, Driver) = open(&route.dial, &route.settings, config).await?;
+    let mut drivers = Drivers::default();
+    let mut connection = open(door, address, config, &mut drivers).await?;
+    let mut named = redis::pipe();
+    named.cmd("CLIENT").arg("SETNAME").arg(&door.name);
+    ask(door, &mut connection, &named).await?;
     let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     loop {
-        timeout(CONNECT, follow(hall, &mut connection)).await.map_err(late)??;
+        timeout(door.limit, follow(hall, &mut connection)).await.map_err(late)??;
         tokio::select! {
-            () = driver.ended() => return Ok(()),
+            () = drivers.one_ended() => return Ok(()),
             () = hall.changed.notified() => {}
             changed = state.changed() => {
-                if changed.is_err() || !matches!(&*state.borrow(), State::Up(live) if live.generation() == generation) {
+                let stays = |live: &Live| live.generation() == generation;
+                if changed.is_err() || !matches!(&*state.borrow(), State::Up(live) if stays(live)) {
                     return Ok(());
                 }
             }
             _ = ping.tick() => {
                 let ping = redis::cmd("PING");
-                if timeout(CONNECT, connection.send_packed_command(&ping)).await.is_err() {
+                if timeout(door.limit, connection.send_packed_command(&ping)).await.is_err() {
                     return Ok(());
                 }
             }

@@ -1,5 +1,6 @@
 //! TLS to the store, trusting what the system trusts.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio_rustls::TlsConnector;
@@ -11,10 +12,8 @@ use super::dial::{Dial, tcp};
 use crate::error::ConfigError;
 
 /// Dials TCP, then TLS under the host's name. The crypto provider is named here, so none needs to be installed.
-pub(super) fn dial(host: String, port: u16) -> Result<Dial, ConfigError> {
+pub(super) fn dial() -> Result<Dial, ConfigError> {
     let refuse = |reason: String| ConfigError::new("store", "rediss", reason);
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = ServerName::try_from(bare).map_err(|_| refuse("the host is neither a name nor an address".into()))?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
@@ -26,9 +25,10 @@ pub(super) fn dial(host: String, port: u16) -> Result<Dial, ConfigError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = TlsConnector::from(Arc::new(config));
-    Ok(Dial::new(move || {
-        let (connector, name, host) = (connector.clone(), name.clone(), host.clone());
+    Ok(Dial::to(move |host, port| {
+        let connector = connector.clone();
         async move {
+            let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
             let stream = tcp(host, port).await?;
             connector.connect(name, stream).await
         }

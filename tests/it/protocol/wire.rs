@@ -188,6 +188,7 @@ fn greeting(name: &str) -> Option<String> {
         "PING" => Some("+PONG\r\n".into()),
         "ROLE" => Some("*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n".into()),
         "TIME" => Some(time(SystemTime::now())),
+        "INFO" | "CONFIG" => Some("-NOPERM not here\r\n".into()),
         _ => None,
     }
 }

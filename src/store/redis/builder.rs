@@ -1,0 +1,167 @@
+//! The settings of a store, checked once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::ProtocolVersion;
+
+use super::clock::StoreClock;
+use super::connect::{Door, Route};
+use super::dial::Dial;
+use super::link::Link;
+use super::resolver::Compass;
+use super::script::Scripts;
+use super::sentinel::Sentinels;
+use super::url::{self, Address, Topology};
+use super::{RedisStore, Shared};
+use crate::error::ConfigError;
+use crate::store::retry::Policy;
+
+/// More connections are more sockets, and nothing else.
+const CONNECTIONS_MOST: usize = 64;
+
+/// Settings of a [`RedisStore`].
+#[must_use]
+pub struct RedisStoreBuilder {
+    url: String,
+    dial: Option<Dial>,
+    prefix: String,
+    name: String,
+    policy: Policy,
+    connect_timeout: Duration,
+    connections: usize,
+    early_switch: bool,
+}
+
+impl RedisStoreBuilder {
+    pub(super) fn new(url: String) -> Self {
+        Self {
+            url,
+            dial: None,
+            prefix: "stickless:".to_owned(),
+            name: "stickless".to_owned(),
+            policy: Policy::default(),
+            connect_timeout: Duration::from_millis(300),
+            connections: 1,
+            early_switch: false,
+        }
+    }
+
+    /// Opens connections in a way of one's own; user, password and database still come from the URL.
+    pub fn dial(mut self, dial: Dial) -> Self {
+        self.dial = Some(dial);
+        self
+    }
+
+    /// Before every key. Default: `stickless:`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The limit of dialling a node or a Sentinel, of presenting oneself, and of the first questions, each. It is also
+    /// how long a hanging node can hold up the next attempt. Default: 300 ms.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Connections to the node that all calls share. Default: 1, which carries about 100,000 reads a second; more pay
+    /// only where the server has a core to spare for its I/O threads.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Under Sentinel, whether to go to a replica as soon as it is promoted, and not only when the Sentinels say that the
+    /// switch is done, about a second later. What the old master acknowledges in that second is lost, so this loses
+    /// less. But if the leading Sentinel dies in that very second, the replica may be turned back, and what was written
+    /// to it is lost instead. Default: no.
+    pub fn early_switch(mut self, early: bool) -> Self {
+        self.early_switch = early;
+        self
+    }
+
+    /// The connection's name in `CLIENT LIST`. Default: `stickless`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Attempts of one call. Default: 3.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.policy.attempts = attempts;
+        self
+    }
+
+    /// The limit of one attempt. Default: 250 ms.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.policy.timeout = timeout;
+        self
+    }
+
+    /// The limit of all time that one request spends in store calls. Default: 1 s.
+    pub fn budget(mut self, budget: Duration) -> Self {
+        self.policy.budget = budget;
+        self
+    }
+
+    /// The store; it begins to connect.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot work, or no Tokio runtime to run in.
+    pub fn build(self) -> Result<RedisStore, ConfigError> {
+        let policy = self.policy.check()?;
+        if self.connect_timeout.is_zero() {
+            return Err(ConfigError::new("connect_timeout", "0ms", "must be above zero"));
+        }
+        if !(1..=CONNECTIONS_MOST).contains(&self.connections) {
+            let reason = format!("must be from 1 to {CONNECTIONS_MOST}");
+            return Err(ConfigError::new("connections", self.connections, reason));
+        }
+        if self.name.is_empty() || !self.name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ConfigError::new("name", &self.name, "must be of visible ASCII characters, without blanks"));
+        }
+        let place = url::parse(&self.url)?;
+        let dial = self.dial.map_or_else(|| Dial::of(&place), Ok)?;
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(ConfigError::new("store", "redis", "must be built inside a Tokio runtime"));
+        }
+        let door = Door {
+            dial,
+            settings: place.access.settings(place.database),
+            name: self.name,
+            limit: self.connect_timeout,
+        };
+        let compass = compass(&door, place.topology, self.early_switch);
+        let (scripts, clock) = (Arc::new(Scripts::new()), Arc::new(StoreClock::new()));
+        let route = Route { door, connections: self.connections, scripts: scripts.clone(), clock: clock.clone() };
+        let shared = Shared { prefix: self.prefix, policy, link: Link::start(route, compass), clock, scripts };
+        Ok(RedisStore { shared: Arc::new(shared) })
+    }
+}
+
+fn compass(door: &Door, topology: Topology, early: bool) -> Compass {
+    match topology {
+        Topology::Node(address) => Compass::Node(address),
+        // A socket has no port; its dial needs neither.
+        Topology::Socket(path) => Compass::Node(Address::new(path.display().to_string(), 0)),
+        Topology::Sentinels { addresses, service, access } => {
+            // The newer protocol lets one connection listen and be asked. Sentinels have no databases.
+            let settings = access.settings(0).set_protocol(ProtocolVersion::RESP3);
+            let door = Door { settings, ..door.clone() };
+            Compass::Sentinels(Arc::new(Sentinels::start(door, &addresses, service, early)))
+        }
+    }
+}
+
+impl fmt::Debug for RedisStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStoreBuilder")
+            .field("prefix", &self.prefix)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,357 @@
+//! The task that keeps the slot filled: finds the master, connects, publishes, and waits for a reason to begin anew.
+//!
+//! There is one, so there are never two reconnects at once. What the Sentinels announce comes by another way than what
+//! requests report, so a flood of errors delays no switch; and it interrupts an attempt that hangs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+
+use super::clock::StoreClock;
+use super::connect::{Connected, Drivers, Route, connect, late, promoted};
+use super::link::{Live, Report, State, Tally};
+use super::repeat::{Ended, Ending, repeat};
+use super::script::Scripts;
+use super::sentinel::{Hint, HintKind, Sentinels};
+use super::url::Address;
+use crate::clock::jitter;
+use crate::error::{Unavailable, UnavailableKind};
+use crate::event::{self, Throttle};
+
+/// The first and the longest pause between two attempts.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+/// How often the clock is anchored anew.
+const ANCHOR_EVERY: Duration = Duration::from_secs(60);
+/// The longest that an attempt under way keeps an old connection.
+const RETIRE: Duration = Duration::from_secs(10);
+/// A hint alone is followed for this long; then the Sentinels are asked as well.
+const ALONE: Duration = Duration::from_secs(3);
+/// It is forgotten after this.
+const STALE: Duration = Duration::from_secs(10);
+/// A replica that was selected is watched for this long at a time.
+const PROMOTION: Duration = Duration::from_millis(500);
+/// So many log-outs are repeated before anyone is let onto a node; the rest beside.
+const REPEATED_FIRST: usize = 500;
+/// By then the rest is done.
+const SETTLED: Duration = Duration::from_secs(5);
+/// A new master's clock may be off by this much.
+const CLOCK_OFF: Duration = Duration::from_secs(2);
+
+/// Where to look for the master.
+pub(super) enum Compass {
+    /// Always there.
+    Node(Address),
+    /// Where the Sentinels say.
+    Sentinels(Arc<Sentinels>),
+}
+
+pub(super) struct Resolver {
+    pub(super) route: Route,
+    pub(super) compass: Compass,
+    pub(super) publish: watch::Sender<State>,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) ended: Arc<Ended>,
+    pub(super) tally: Arc<Tally>,
+}
+
+/// Why a connection is not to be used any more.
+enum End {
+    /// It is of no use.
+    Broken(Unavailable),
+    /// The master is elsewhere.
+    Moved,
+    /// The next one is connected already.
+    Promoted(Box<Connected>),
+}
+
+impl Resolver {
+    pub(super) async fn run(mut self) {
+        let (mut hints, mut last) = (self.compass.hints(), Last::default());
+        // An old connection stays until those who are using it are done.
+        let mut retired = JoinSet::new();
+        let mut outage = Outage::begin(UnavailableKind::Disconnected.into(), false);
+        let mut next: Option<Box<Connected>> = None;
+        loop {
+            while retired.try_join_next().is_some() {}
+            let connected = match next.take() {
+                Some(connected) => *connected,
+                None => self.find(&mut outage, &mut hints, &mut last).await,
+            };
+            let (live, mut drivers) = self.publish(connected, &outage, &mut last);
+            let end = self.until_ended(&live, &mut drivers, &mut hints, &mut last).await;
+            retired.spawn(async move { drop(timeout(RETIRE, drivers.all_ended()).await) });
+            self.tally.reset();
+            outage = match end {
+                End::Broken(cause) => Outage::begin(cause, true),
+                End::Moved => Outage::begin(UnavailableKind::NotMaster.into(), false),
+                End::Promoted(connected) => {
+                    next = Some(connected);
+                    // Nobody has to wait.
+                    outage = Outage::begin(UnavailableKind::NotMaster.into(), false);
+                    continue;
+                }
+            };
+            self.publish.send_replace(outage.state());
+        }
+    }
+
+    /// Connects to the master, however long it takes.
+    async fn find(&self, outage: &mut Outage, hints: &mut watch::Receiver<Option<Hint>>, last: &mut Last) -> Connected {
+        let (mut pause, mut turn) = (PAUSE.0, 0);
+        loop {
+            let hint = hints.borrow_and_update().clone().filter(|hint| hint.guides(turn));
+            turn += 1;
+            let tried = tokio::select! {
+                tried = self.attempt(hint.as_ref(), last) => tried,
+                // It is newer than what is being tried.
+                () = told(hints) => continue,
+            };
+            match tried {
+                Ok(connected) => return connected,
+                Err(cause) => self.publish.send_replace(outage.goes_on(cause)),
+            };
+            tokio::select! {
+                () = sleep(pause / 2 + jitter(pause / 2)) => pause = (pause * 2).min(PAUSE.1),
+                () = told(hints) => pause = PAUSE.0,
+            }
+        }
+    }
+
+    async fn attempt(&self, hint: Option<&Hint>, last: &mut Last) -> Result<Connected, Unavailable> {
+        let mut connected = match (hint, &self.compass) {
+            (Some(Hint { address, kind: HintKind::Selected, .. }), _) => {
+                let late = |_| Unavailable::from(UnavailableKind::NotMaster);
+                timeout(PROMOTION, promoted(&self.route, address)).await.map_err(late)?
+            }
+            (Some(Hint { address, .. }), _) | (None, Compass::Node(address)) => connect(&self.route, address).await?,
+            (None, Compass::Sentinels(sentinels)) => {
+                connect(&self.route, &sentinels.master(self.route.door.limit).await?).await?
+            }
+        };
+        self.repeat(&mut connected, last).await?;
+        Ok(connected)
+    }
+
+    /// Repeats the latest log-outs on a node that may have lost them; what is left is done once it is published.
+    async fn repeat(&self, connected: &mut Connected, last: &mut Last) -> Result<(), Unavailable> {
+        last.left = None;
+        let known = connected.history.is_some() && connected.history == last.history;
+        if known && last.since.elapsed() > SETTLED {
+            return Ok(());
+        }
+        let (from, mut endings) = (Instant::now(), self.ended.recent());
+        let rest = endings.split_off(endings.len().min(REPEATED_FIRST));
+        let work = repeat(&endings, &mut connected.connections[0], &self.route.scripts, &self.route.clock);
+        match timeout(self.route.door.limit, work).await.map_err(late).and_then(|done| done) {
+            Ok(()) if endings.is_empty() => {}
+            Ok(()) => event::log_outs_repeated(&connected.address, endings.len() + rest.len()),
+            // The node answers and refuses: nobody is helped by staying away from it.
+            Err(cause) if matches!(cause.kind(), UnavailableKind::Refused | UnavailableKind::Denied) => {
+                event::store_refuses(&last.told, "log-outs were not repeated", &cause);
+            }
+            Err(cause) => return Err(cause),
+        }
+        last.left = Some((from, rest));
+        Ok(())
+    }
+
+    fn publish(&self, connected: Connected, outage: &Outage, last: &mut Last) -> (Arc<Live>, Drivers) {
+        let live = Arc::new(Live::new(&connected));
+        let moved = last.address.as_ref().is_some_and(|before| *before != connected.address);
+        if moved && connected.clock_off > CLOCK_OFF {
+            event::clock_off(&connected.address, connected.clock_off);
+        }
+        if moved && !outage.told {
+            event::store_switched(&connected.address);
+        } else {
+            event::store_up(&connected.address, outage.since.elapsed(), self.tally.read());
+        }
+        for advice in &connected.advice {
+            event::advice(&last.told, advice);
+        }
+        if last.history != connected.history {
+            last.since = Instant::now();
+        }
+        (last.address, last.history) = (Some(connected.address), connected.history);
+        last.beside = JoinSet::new();
+        if let Some((from, rest)) = last.left.take() {
+            let (scripts, clock) = (self.route.scripts.clone(), self.route.clock.clone());
+            last.beside.spawn(repeat_rest(live.clone(), self.ended.clone(), from, rest, scripts, clock));
+        }
+        self.publish.send_replace(State::Up(live.clone()));
+        (live, connected.drivers)
+    }
+
+    /// Waits for the end of a connection, anchoring the clock now and then; why it ended.
+    async fn until_ended(
+        &mut self,
+        live: &Arc<Live>,
+        drivers: &mut Drivers,
+        hints: &mut watch::Receiver<Option<Hint>>,
+        last: &mut Last,
+    ) -> End {
+        let mut anchor = interval_at(Instant::now() + ANCHOR_EVERY, ANCHOR_EVERY);
+        anchor.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut changes, mut selected) = (self.compass.changes(), JoinSet::new());
+        // What came while the connection was made counts as well.
+        hints.mark_changed();
+        loop {
+            tokio::select! {
+                () = drivers.one_ended() => return End::Broken(UnavailableKind::Disconnected.into()),
+                Some((generation, cause)) = self.reports.recv() => {
+                    if generation == live.generation() {
+                        return End::Broken(cause);
+                    }
+                }
+                () = told(hints) => {
+                    // Of two candidates the newer one is followed.
+                    selected = JoinSet::new();
+                    match hints.borrow_and_update().clone().filter(|hint| hint.leads_away_from(live)) {
+                        Some(Hint { kind: HintKind::Switched, .. }) => return End::Moved,
+                        Some(hint) => {
+                            let route = self.route.clone();
+                            selected.spawn(async move { promoted(&route, &hint.address).await });
+                        }
+                        None => {}
+                    }
+                }
+                Some(Ok(mut connected)) = selected.join_next() => {
+                    return match self.repeat(&mut connected, last).await {
+                        Ok(()) => End::Promoted(Box::new(connected)),
+                        Err(_) => End::Moved,
+                    };
+                }
+                () = told(&mut changes) => {
+                    if self.compass.elsewhere(live.address()) {
+                        return End::Moved;
+                    }
+                }
+                _ = anchor.tick() => {
+                    while last.beside.try_join_next().is_some() {}
+                    last.beside.spawn(anchor_to(live.clone(), self.route.clock.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Repeats the rest of the log-outs at a pace, and those that the old node acknowledged while it was being left.
+async fn repeat_rest(
+    live: Arc<Live>,
+    ended: Arc<Ended>,
+    from: Instant,
+    rest: Vec<Ending>,
+    scripts: Arc<Scripts>,
+    clock: Arc<StoreClock>,
+) {
+    for portion in rest.chunks(100) {
+        // If it fails, the connection does, and all begins anew.
+        let _ = repeat(portion, &mut live.connection(), &scripts, &clock).await;
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    let late = |ending: &Ending| ending.at >= from && ending.generation < live.generation();
+    let late: Vec<_> = ended.recent().into_iter().filter(late).collect();
+    let _ = repeat(&late, &mut live.connection(), &scripts, &clock).await;
+}
+
+async fn anchor_to(live: Arc<Live>, clock: Arc<StoreClock>) {
+    if let Ok(time) = live.connection().send_packed_command(&redis::cmd("TIME")).await {
+        clock.anchor_to_reply(&time);
+    }
+}
+
+/// Returns when there is something new; never, when nothing can be any more.
+async fn told<T>(news: &mut watch::Receiver<T>) {
+    if news.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What is known of the last connection.
+struct Last {
+    address: Option<Address>,
+    history: Option<String>,
+    /// When that history was first met.
+    since: Instant,
+    /// Log-outs that are to be repeated beside, and since when there may be more.
+    left: Option<(Instant, Vec<Ending>)>,
+    /// Work on the connection that ends with it.
+    beside: JoinSet<()>,
+    told: Throttle,
+}
+
+impl Default for Last {
+    fn default() -> Self {
+        let (beside, told) = (JoinSet::new(), Throttle::default());
+        Self { address: None, history: None, since: Instant::now(), left: None, beside, told }
+    }
+}
+
+/// A time without a connection.
+struct Outage {
+    since: Instant,
+    cause: Unavailable,
+    told: bool,
+}
+
+impl Outage {
+    fn begin(cause: Unavailable, tell: bool) -> Self {
+        if tell {
+            event::store_down(&cause);
+        }
+        Self { since: Instant::now(), cause, told: tell }
+    }
+
+    /// It goes on, now for this reason.
+    fn goes_on(&mut self, cause: Unavailable) -> State {
+        if !std::mem::replace(&mut self.told, true) {
+            event::store_down(&cause);
+        }
+        self.cause = cause;
+        self.state()
+    }
+
+    fn state(&self) -> State {
+        State::Down { since: self.since, cause: self.cause.clone() }
+    }
+}
+
+impl Compass {
+    fn hints(&self) -> watch::Receiver<Option<Hint>> {
+        match self {
+            Self::Node(_) => watch::channel(None).1,
+            Self::Sentinels(sentinels) => sentinels.hints(),
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        match self {
+            Self::Node(_) => watch::channel(()).1,
+            Self::Sentinels(sentinels) => sentinels.changes(),
+        }
+    }
+
+    /// Whether the master is known to be another.
+    fn elsewhere(&self, address: &Address) -> bool {
+        match self {
+            Self::Node(_) => false,
+            Self::Sentinels(sentinels) => sentinels.elsewhere(address),
+        }
+    }
+}
+
+impl Hint {
+    /// Whether this attempt follows it: at first all do, then every other.
+    fn guides(&self, turn: u32) -> bool {
+        let age = self.at.elapsed();
+        age < ALONE || age < STALE && turn.is_multiple_of(2)
+    }
+
+    fn leads_away_from(&self, live: &Live) -> bool {
+        self.address != *live.address() && self.at.elapsed() < STALE
+    }
+}

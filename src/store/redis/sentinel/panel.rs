@@ -1,0 +1,282 @@
+//! What the Sentinels say, put together. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::url::Address;
+
+/// A word may be trusted for this long.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+/// An announced failover that nobody ends is over after this.
+const ANNOUNCED: Duration = Duration::from_secs(10);
+/// More Sentinels than these are not asked.
+const SEATS_MOST: usize = 16;
+
+/// A Sentinel's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    /// When it was asked.
+    pub(super) at: Instant,
+    /// Where it says the master is; none when it does not know the service.
+    pub(super) master: Option<Address>,
+    /// The number of the configuration that this is of.
+    pub(super) epoch: u64,
+    /// A failover is under way, or about to be.
+    pub(super) failing: bool,
+    /// The other Sentinels that it knows, by id.
+    pub(super) others: BTreeMap<String, Address>,
+}
+
+#[derive(Debug, Default)]
+struct Seat {
+    /// Named in the URL: asked as long as the store lives.
+    configured: bool,
+    id: Option<String>,
+    word: Option<Word>,
+    /// The last question that it answered or failed.
+    answered: u64,
+    reachable: bool,
+}
+
+/// The Sentinels, by where they are.
+#[derive(Debug)]
+pub(super) struct Panel {
+    seats: BTreeMap<Address, Seat>,
+    /// The highest configuration seen.
+    epoch: u64,
+    announced: Option<Instant>,
+}
+
+/// Whether the Sentinels confirm that a node is the master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A majority does, and none speaks against it.
+    Confirmed,
+    /// One names another, or a failover is under way.
+    Doubtful,
+    /// Too few have said anything lately.
+    Unknown,
+}
+
+impl Panel {
+    pub(super) fn new(configured: &[Address]) -> Self {
+        let seat = |address: &Address| (address.clone(), Seat { configured: true, ..Seat::default() });
+        Self { seats: configured.iter().map(seat).collect(), epoch: 0, announced: None }
+    }
+
+    /// Whom to ask.
+    pub(super) fn addresses(&self) -> BTreeSet<Address> {
+        self.seats.keys().cloned().collect()
+    }
+
+    /// How many answer, of how many.
+    pub(super) fn reachable(&self) -> (usize, usize) {
+        (self.seats.values().filter(|seat| seat.reachable).count(), self.seats.len())
+    }
+
+    /// A Sentinel answered.
+    pub(super) fn say(&mut self, from: &Address, id: Option<String>, question: u64, word: Word) {
+        let Some(seat) = self.seats.get_mut(from) else { return };
+        self.epoch = self.epoch.max(word.epoch);
+        *seat = Seat { configured: seat.configured, id, word: Some(word), answered: question, reachable: true };
+        self.learn();
+    }
+
+    /// A Sentinel could not be asked.
+    pub(super) fn lose(&mut self, from: &Address, question: u64) {
+        if let Some(seat) = self.seats.get_mut(from) {
+            (seat.answered, seat.reachable) = (question, false);
+        }
+    }
+
+    /// Keeps the list fresh: those of the URL, and whom they know besides.
+    fn learn(&mut self) {
+        let seated: BTreeSet<_> =
+            self.seats.values().filter(|seat| seat.configured).filter_map(|seat| seat.id.clone()).collect();
+        let words = self.seats.values().filter(|seat| seat.reachable).filter_map(|seat| seat.word.as_ref());
+        let mut known: BTreeMap<String, Address> = BTreeMap::new();
+        for (id, address) in words.flat_map(|word| &word.others) {
+            known.entry(id.clone()).or_insert_with(|| address.clone());
+        }
+        // Under the address in the URL, or another.
+        known.retain(|id, _| !seated.contains(id));
+        let known: BTreeSet<Address> = known.into_values().collect();
+        self.seats.retain(|address, seat| seat.configured || known.contains(address));
+        for address in known {
+            if self.seats.len() < SEATS_MOST {
+                self.seats.entry(address).or_default();
+            }
+        }
+    }
+
+    /// Whether every Sentinel has answered this question, or failed to.
+    pub(super) fn all_asked(&self, question: u64) -> bool {
+        self.seats.values().all(|seat| seat.answered >= question)
+    }
+
+    /// Where the master is, by the answers to this question: the first of the newest configuration known, else the best
+    /// when no more are to be waited for.
+    pub(super) fn master(&self, question: u64, over: bool) -> Option<&Address> {
+        let answers = self.seats.values().filter(|seat| seat.answered >= question && seat.reachable);
+        let best = answers
+            .filter_map(|seat| seat.word.as_ref())
+            .filter(|word| word.master.is_some())
+            .max_by_key(|word| word.epoch)?;
+        let enough = best.epoch >= self.epoch || over || self.all_asked(question);
+        best.master.as_ref().filter(|_| enough)
+    }
+
+    /// Where the newest configuration among fresh words has the master.
+    pub(super) fn newest(&self, now: Instant) -> Option<&Address> {
+        self.fresh(now).max_by_key(|(_, word)| word.epoch).and_then(|(_, word)| word.master.as_ref())
+    }
+
+    /// Whether this node is the master beyond doubt.
+    pub(super) fn confirms(&self, node: &Address, now: Instant) -> Verdict {
+        let announced = self.announced.is_some_and(|at| now.duration_since(at) < ANNOUNCED);
+        if announced || self.fresh(now).any(|(_, word)| word.failing) {
+            return Verdict::Doubtful;
+        }
+        if self.newest(now).is_some_and(|master| master != node) {
+            return Verdict::Doubtful;
+        }
+        let mut agree = BTreeSet::new();
+        let mut all = 1;
+        for (name, word) in self.fresh(now) {
+            all = all.max(word.others.len() + 1);
+            if word.master.as_ref() == Some(node) {
+                agree.insert(name);
+            }
+        }
+        // Fewer might be cut off, together with a master that the rest have replaced.
+        if agree.len() * 2 > all { Verdict::Confirmed } else { Verdict::Unknown }
+    }
+
+    /// A failover was announced, or is over.
+    pub(super) fn announce(&mut self, failover: Option<Instant>) {
+        self.announced = failover;
+    }
+
+    /// Words that may be trusted, each with a name of its Sentinel.
+    fn fresh(&self, now: Instant) -> impl Iterator<Item = (String, &Word)> {
+        self.seats.iter().filter(|(_, seat)| seat.reachable).filter_map(move |(address, seat)| {
+            let word = seat.word.as_ref().filter(|word| now.duration_since(word.at) < FRESH)?;
+            Some((seat.id.clone().unwrap_or_else(|| address.to_string()), word))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(port: u16) -> Address {
+        Address::new("node", port)
+    }
+
+    fn sentinel(number: u16) -> Address {
+        Address::new("sentinel", number)
+    }
+
+    fn id(number: u16) -> String {
+        format!("id{number}")
+    }
+
+    /// Of one of three.
+    fn word(number: u16, master: u16, epoch: u64) -> Word {
+        let others = (1..=3).filter(|other| *other != number).map(|other| (id(other), sentinel(other))).collect();
+        Word { at: Instant::now(), master: Some(node(master)), epoch, failing: false, others }
+    }
+
+    fn panel(configured: &[u16]) -> Panel {
+        Panel::new(&configured.iter().map(|number| sentinel(*number)).collect::<Vec<_>>())
+    }
+
+    fn say(panel: &mut Panel, number: u16, question: u64, word: Word) {
+        panel.say(&sentinel(number), Some(id(number)), question, word);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_that_knows_the_newest_configuration_is_believed_at_once() {
+        let mut panel = panel(&[1, 2, 3]);
+        assert_eq!(panel.master(1, true), None);
+        say(&mut panel, 2, 1, word(2, 7, 5));
+        assert_eq!(panel.master(1, false), Some(&node(7)));
+        // A later question wants later answers.
+        assert_eq!(panel.master(2, true), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_configuration_waits_for_what_the_others_say() {
+        let mut panel = panel(&[1, 2, 3]);
+        say(&mut panel, 1, 1, word(1, 8, 6));
+        say(&mut panel, 2, 2, word(2, 7, 5));
+        assert_eq!(panel.master(2, false), None);
+        say(&mut panel, 1, 2, word(1, 8, 6));
+        assert_eq!(panel.master(2, false), Some(&node(8)));
+        // It is believed when nobody else answers: a reset begins the numbers anew.
+        say(&mut panel, 2, 3, word(2, 9, 0));
+        panel.lose(&sentinel(1), 3);
+        assert_eq!(panel.master(3, false), None);
+        panel.lose(&sentinel(3), 3);
+        assert_eq!(panel.master(3, false), Some(&node(9)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_are_learned_once_and_forgotten_when_nobody_knows_them() {
+        let mut panel = panel(&[1]);
+        say(&mut panel, 1, 1, word(1, 7, 1));
+        assert_eq!(panel.addresses(), [1, 2, 3].map(sentinel).into());
+        // Known under another address than that in the URL, it is no further Sentinel.
+        let mut seen = word(2, 7, 1);
+        seen.others.insert(id(1), Address::new("10.0.0.1", 1));
+        say(&mut panel, 2, 1, seen);
+        assert_eq!(panel.addresses(), [1, 2, 3].map(sentinel).into());
+        let alone = Word { others: BTreeMap::new(), ..word(1, 7, 1) };
+        panel.lose(&sentinel(2), 2);
+        say(&mut panel, 1, 2, alone);
+        assert_eq!(panel.addresses(), [sentinel(1)].into());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_majority_confirms_for_a_second() {
+        let mut panel = panel(&[1, 2, 3]);
+        let verdict = |panel: &Panel| panel.confirms(&node(7), Instant::now());
+        assert_eq!(verdict(&panel), Verdict::Unknown);
+        say(&mut panel, 1, 1, word(1, 7, 1));
+        assert_eq!(verdict(&panel), Verdict::Unknown);
+        say(&mut panel, 2, 1, word(2, 7, 1));
+        assert_eq!(verdict(&panel), Verdict::Confirmed);
+        assert_eq!(panel.confirms(&node(8), Instant::now()), Verdict::Doubtful);
+        tokio::time::advance(FRESH).await;
+        assert_eq!(verdict(&panel), Verdict::Unknown);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_sentinel_under_two_addresses_is_one() {
+        let mut panel = panel(&[1, 2]);
+        for number in [1, 2] {
+            panel.say(&sentinel(number), Some(id(1)), 1, word(1, 7, 1));
+        }
+        assert_eq!(panel.confirms(&node(7), Instant::now()), Verdict::Unknown);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failover_under_way_makes_all_doubtful() {
+        let mut panel = panel(&[1, 2, 3]);
+        let verdict = |panel: &Panel| panel.confirms(&node(7), Instant::now());
+        for number in [1, 2, 3] {
+            say(&mut panel, number, 1, word(number, 7, 1));
+        }
+        panel.announce(Some(Instant::now()));
+        assert_eq!(verdict(&panel), Verdict::Doubtful);
+        panel.announce(None);
+        assert_eq!(verdict(&panel), Verdict::Confirmed);
+        say(&mut panel, 3, 1, Word { failing: true, ..word(3, 7, 1) });
+        assert_eq!(verdict(&panel), Verdict::Doubtful);
+        say(&mut panel, 3, 1, word(3, 8, 2));
+        assert_eq!(verdict(&panel), Verdict::Doubtful);
+    }
+}

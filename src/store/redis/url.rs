@@ -1,0 +1,376 @@
+//! The URL of a store: where it is, and how to present oneself. Pure.
+//!
+//! ```text
+//! redis://[user:password@]host[:6379][/database]                         rediss, valkey, valkeys
+//! redis+sentinel://[user:password@]host[:26379],host…/service[/database] redis-sentinel, rediss+sentinel, …
+//!     ?sentinel_username=…&sentinel_password=…
+//! unix:///path[?db=…&user=…&pass=…]                                      redis+unix, valkey+unix
+//! ```
+//!
+//! What an error shows of the URL is its scheme: anything else may be a password in the wrong place.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use redis::RedisConnectionInfo;
+
+use crate::error::ConfigError;
+
+/// What a URL says.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) topology: Topology,
+    pub(super) tls: bool,
+    /// For the nodes.
+    pub(super) access: Access,
+    pub(super) database: i64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Topology {
+    Node(Address),
+    Socket(PathBuf),
+    Sentinels { addresses: Vec<Address>, service: String, access: Access },
+}
+
+/// A host and a port as they were said. The host is resolved at each dial.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl Address {
+    pub(super) fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// How to present oneself.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Access {
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+}
+
+impl Access {
+    pub(super) fn settings(&self, database: i64) -> RedisConnectionInfo {
+        let mut settings = RedisConnectionInfo::default().set_db(database).set_skip_set_lib_name();
+        if let Some(user) = &self.user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = &self.password {
+            settings = settings.set_password(password);
+        }
+        settings
+    }
+
+    fn check(self, whose: &str) -> Result<Self, String> {
+        match self {
+            Self { user: Some(_), password: None } => Err(format!("names a {whose} without a password")),
+            access => Ok(access),
+        }
+    }
+}
+
+/// Leaves the password out.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Reads a store's URL.
+pub(super) fn parse(url: &str) -> Result<Place, ConfigError> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    let shown = if scheme.is_empty() { "…" } else { scheme };
+    let refuse = |reason: &str| ConfigError::new("store", shown, reason);
+    let Some((kind, tls)) = known(scheme) else {
+        return Err(refuse("must begin with redis://, rediss://, redis+sentinel:// or unix://"));
+    };
+    let Some(rest) = url[scheme.len()..].strip_prefix("://") else {
+        return Err(refuse("must go on with ://"));
+    };
+    if rest.contains('#') {
+        return Err(refuse("has a #, which must be written %23"));
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let place = match kind {
+        Kind::Node => node(rest, query, tls),
+        Kind::Socket => socket(rest, query),
+        Kind::Sentinels => sentinels(rest, query, tls),
+        Kind::Cluster => Err("this version knows single nodes and Sentinel only".to_owned()),
+    };
+    place.map_err(|reason| refuse(&reason))
+}
+
+enum Kind {
+    Node,
+    Socket,
+    Sentinels,
+    Cluster,
+}
+
+/// What a scheme stands for, and whether with TLS.
+fn known(scheme: &str) -> Option<(Kind, bool)> {
+    let (base, suffix) = scheme.split_once(['+', '-']).unwrap_or((scheme, ""));
+    let tls = match base {
+        "redis" | "valkey" => false,
+        "rediss" | "valkeys" => true,
+        "unix" if suffix.is_empty() => return Some((Kind::Socket, false)),
+        _ => return None,
+    };
+    match suffix {
+        "" if base == scheme => Some((Kind::Node, tls)),
+        "sentinel" => Some((Kind::Sentinels, tls)),
+        "cluster" => Some((Kind::Cluster, tls)),
+        "unix" if !tls => Some((Kind::Socket, false)),
+        _ => None,
+    }
+}
+
+fn node(rest: &str, query: &str, tls: bool) -> Result<Place, String> {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (access, hosts) = credentials(authority)?;
+    let [_] = parameters(query, ["protocol"])?;
+    if hosts.contains(',') {
+        return Err("names several hosts: for Sentinels write redis+sentinel://".to_owned());
+    }
+    let address = address(hosts, 6379).map_err(|wrong| format!("the host {wrong}"))?;
+    Ok(Place { topology: Topology::Node(address), tls, access, database: database(path.trim_end_matches('/'))? })
+}
+
+fn socket(rest: &str, query: &str) -> Result<Place, String> {
+    let [db, user, password] = parameters(query, ["db", "user", "pass"])?;
+    if !rest.starts_with('/') || rest.len() == 1 {
+        return Err("needs the whole path of a socket: unix:///path".to_owned());
+    }
+    let path = PathBuf::from(decode(rest, "the path")?);
+    let access = Access { user, password }.check("user")?;
+    Ok(Place { topology: Topology::Socket(path), tls: false, access, database: database(&db.unwrap_or_default())? })
+}
+
+fn sentinels(rest: &str, query: &str, tls: bool) -> Result<Place, String> {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (access, hosts) = credentials(authority)?;
+    let count = hosts.split(',').count();
+    let addresses = hosts.split(',').enumerate().map(|(index, host)| {
+        address(host, 26379).map_err(|wrong| format!("Sentinel {} of {count} {wrong}", index + 1))
+    });
+    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+    let (service, db) = path.split_once('/').unwrap_or((path, ""));
+    let service = decode(service, "the service")?;
+    if service.is_empty() || service.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("must name the service that the Sentinels watch: redis+sentinel://host,host/service".to_owned());
+    }
+    let [user, password] = parameters(query, ["sentinel_username", "sentinel_password"])?;
+    let topology =
+        Topology::Sentinels { addresses, service, access: Access { user, password }.check("sentinel_username")? };
+    Ok(Place { topology, tls, access, database: database(db.trim_end_matches('/'))? })
+}
+
+/// User and password, and what comes after them.
+fn credentials(authority: &str) -> Result<(Access, &str), String> {
+    let Some((credentials, hosts)) = authority.rsplit_once('@') else {
+        return Ok((Access::default(), authority));
+    };
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let part = |text: &str, name: &str| Ok::<_, String>(Some(decode(text, name)?).filter(|text| !text.is_empty()));
+    let access = Access { user: part(user, "the user")?, password: part(password, "the password")? };
+    Ok((access.check("user")?, hosts))
+}
+
+fn address(text: &str, default: u16) -> Result<Address, &'static str> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or("has no closing bracket")?;
+            let bare = host.split_once('%').map_or(host, |(bare, _zone)| bare);
+            bare.parse::<Ipv6Addr>().map_err(|_| "has something in brackets that is no IPv6 address")?;
+            let port = match port.strip_prefix(':') {
+                None if !port.is_empty() => return Err("has something after the closing bracket that is no port"),
+                port => port,
+            };
+            (host, port)
+        }
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    if host.is_empty() {
+        return Err("is empty");
+    }
+    if port.is_some_and(|port| port.contains(':')) {
+        return Err("is an IPv6 address without brackets");
+    }
+    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte)) {
+        return Err("has a character that no host has");
+    }
+    let port = match port {
+        None => default,
+        Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or("has a port that is not from 1 to 65535")?,
+    };
+    Ok(Address::new(host, port))
+}
+
+fn database(text: &str) -> Result<i64, String> {
+    match text {
+        "" => Ok(0),
+        text => text.parse::<u32>().map(i64::from).map_err(|_| "the database must be a number from 0".to_owned()),
+    }
+}
+
+/// The values of these parameters; another one, or one given twice, is refused.
+fn parameters<const N: usize>(query: &str, names: [&str; N]) -> Result<[Option<String>; N], String> {
+    let mut values = [const { None }; N];
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let Some(index) = names.iter().position(|known| *known == name) else {
+            return Err(format!("has a parameter that is not known; known are {}", names.join(", ")));
+        };
+        if values[index].replace(decode(value, names[index])?).is_some() {
+            return Err(format!("has {} twice", names[index]));
+        }
+    }
+    Ok(values)
+}
+
+fn decode(text: &str, part: &str) -> Result<String, String> {
+    let bytes = text.as_bytes();
+    let hex = |index: usize| bytes.get(index).is_some_and(u8::is_ascii_hexdigit);
+    let broken = (0..bytes.len()).any(|index| bytes[index] == b'%' && !(hex(index + 1) && hex(index + 2)));
+    match percent_decode_str(text).decode_utf8() {
+        Ok(decoded) if !broken => Ok(decoded.into_owned()),
+        _ => Err(format!("{part} is not percent-encoded UTF-8 (a % itself is written %25)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str) -> Place {
+        parse(url).unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    fn access(user: &str, password: &str) -> Access {
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Access { user: some(user), password: some(password) }
+    }
+
+    #[test]
+    fn a_node_has_a_host_a_port_a_user_a_password_and_a_database() {
+        let cases = [
+            ("redis://h", ("h", 6379, "", "", 0, false)),
+            ("redis://127.0.0.1:7000/", ("127.0.0.1", 7000, "", "", 0, false)),
+            ("valkey://h/3", ("h", 6379, "", "", 3, false)),
+            ("rediss://app:p%40ss@h.example:7000/3", ("h.example", 7000, "app", "p@ss", 3, true)),
+            ("valkeys://:p+%2B@[::1]:7000", ("::1", 7000, "", "p++", 0, true)),
+            ("redis://:a@b@h?protocol=resp3", ("h", 6379, "", "a@b", 0, false)),
+            ("redis://[fe80::1%eth0]", ("fe80::1%eth0", 6379, "", "", 0, false)),
+        ];
+        for (url, (host, port, user, password, database, tls)) in cases {
+            let place = read(url);
+            assert_eq!(place.topology, Topology::Node(Address::new(host, port)), "{url}");
+            assert_eq!((place.access, place.database, place.tls), (access(user, password), database, tls), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_socket_has_its_rest_in_the_query() {
+        for scheme in ["unix", "redis+unix", "valkey+unix"] {
+            let place = read(&format!("{scheme}:///run/my%20redis.sock?db=2&user=app&pass=p%26"));
+            assert_eq!(place.topology, Topology::Socket("/run/my redis.sock".into()));
+            assert_eq!((place.access, place.database), (access("app", "p&"), 2));
+        }
+    }
+
+    #[test]
+    fn sentinels_have_a_list_a_service_and_credentials_of_their_own() {
+        let schemes = [("redis+sentinel", false), ("redis-sentinel", false), ("valkey+sentinel", false)];
+        for (scheme, tls) in schemes.into_iter().chain([("rediss+sentinel", true), ("rediss-sentinel", true)]) {
+            let place = read(&format!("{scheme}://a,b:1,[::1],[::2]:3/my-master"));
+            assert_eq!((place.tls, place.database, place.access), (tls, 0, Access::default()));
+            let addresses = [("a", 26379), ("b", 1), ("::1", 26379), ("::2", 3)];
+            let addresses = addresses.map(|(host, port)| Address::new(host, port)).to_vec();
+            let service = "my-master".to_owned();
+            assert_eq!(place.topology, Topology::Sentinels { addresses, service, access: Access::default() });
+        }
+        let place = read("redis+sentinel://app:n%2F@h/m%2Fx/7?sentinel_username=s&sentinel_password=p%3D=");
+        assert_eq!((place.access, place.database), (access("app", "n/"), 7));
+        let addresses = vec![Address::new("h", 26379)];
+        let (service, access) = ("m/x".to_owned(), access("s", "p=="));
+        assert_eq!(place.topology, Topology::Sentinels { addresses, service, access });
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_nothing_but_the_scheme_is_quoted() {
+        let encoding = "is not percent-encoded UTF-8 (a % itself is written %25)";
+        let start = "must begin with redis://, rediss://, redis+sentinel:// or unix://";
+        let service = "must name the service that the Sentinels watch: redis+sentinel://host,host/service";
+        let cases = [
+            ("hunter2", format!("…: {start}")),
+            ("postgres://u:hunter2@h/1", format!("postgres: {start}")),
+            ("unix+sentinel://hunter2/m", format!("unix+sentinel: {start}")),
+            ("redis:hunter2", "redis: must go on with ://".into()),
+            ("redis://:hunter#2@h", "redis: has a #, which must be written %23".into()),
+            ("redis://", "redis: the host is empty".into()),
+            ("redis://:hunter2@", "redis: the host is empty".into()),
+            ("redis://:hunter2@/0", "redis: the host is empty".into()),
+            ("redis://hunter2@h", "redis: names a user without a password".into()),
+            ("redis://u:hunter2@h/db", "redis: the database must be a number from 0".into()),
+            ("redis://u:hunter2@h/-3", "redis: the database must be a number from 0".into()),
+            ("redis://u:hunter2@h:99999/0", "redis: the host has a port that is not from 1 to 65535".into()),
+            ("redis://u:hunter2@h:0", "redis: the host has a port that is not from 1 to 65535".into()),
+            ("redis://u:hunter2@h:", "redis: the host has a port that is not from 1 to 65535".into()),
+            ("redis://u:hunter2@::1", "redis: the host is empty".into()),
+            ("redis://u:hunter2@fe80::1", "redis: the host is an IPv6 address without brackets".into()),
+            ("redis://u:hunter2@[::1", "redis: the host has no closing bracket".into()),
+            ("redis://[hunter2]", "redis: the host has something in brackets that is no IPv6 address".into()),
+            ("redis://[::1]hunter2", "redis: the host has something after the closing bracket that is no port".into()),
+            ("redis://hunter 2", "redis: the host has a character that no host has".into()),
+            ("redis://a,b", "redis: names several hosts: for Sentinels write redis+sentinel://".into()),
+            ("redis://:hunter%2@h", format!("redis: the password {encoding}")),
+            ("redis://:hunter%ff@h", format!("redis: the password {encoding}")),
+            ("redis://h?hunter2", "redis: has a parameter that is not known; known are protocol".into()),
+            ("unix://hunter2", "unix: needs the whole path of a socket: unix:///path".into()),
+            ("unix:///s?db=1&db=hunter2", "unix: has db twice".into()),
+            ("redis+sentinel://:hunter2@a,b", format!("redis+sentinel: {service}")),
+            ("redis+sentinel://:hunter2@a,b/", format!("redis+sentinel: {service}")),
+            ("redis+sentinel://:hunter2@a,,b/m", "redis+sentinel: Sentinel 2 of 3 is empty".into()),
+            (
+                "redis-sentinel://:hunter2@a,b:x/m",
+                "redis-sentinel: Sentinel 2 of 2 has a port that is not from 1 to 65535".into(),
+            ),
+            ("redis+sentinel://:hunter2@a/m/x", "redis+sentinel: the database must be a number from 0".into()),
+            ("redis+sentinel://:hunter2@a/m/0/x", "redis+sentinel: the database must be a number from 0".into()),
+            (
+                "redis+sentinel://a/m?sentinel_username=hunter2",
+                "redis+sentinel: names a sentinel_username without a password".into(),
+            ),
+            (
+                "redis+sentinel://a/m?password=hunter2",
+                "redis+sentinel: has a parameter that is not known; known are sentinel_username, sentinel_password"
+                    .into(),
+            ),
+            ("redis+cluster://:hunter2@a", "redis+cluster: this version knows single nodes and Sentinel only".into()),
+        ];
+        for (url, message) in cases {
+            let error = parse(url).expect_err(url).to_string();
+            assert_eq!(error, format!("store = {message}"), "{url}");
+            assert!(!error.contains("hunter"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_in_debug() {
+        let place = read("redis+sentinel://u:hunter2@h/m?sentinel_password=hunter3");
+        assert!(!format!("{place:?}").contains("hunter"), "{place:?}");
+    }
+}

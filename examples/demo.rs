@@ -51,7 +51,9 @@ impl Demo {
         let keys = session_key();
         let mut instances = Vec::new();
         for name in NAMES {
-            let settings = [("INSTANCE", name), ("STORE", &store), ("SESSION_KEYS", &keys)];
+            // Short enough to see a session's life run down, and slide.
+            let settings =
+                [("INSTANCE", name), ("STORE", &store), ("SESSION_KEYS", &keys), ("SESSION_IDLE", IDLE_SECS)];
             instances.push(Instance::try_start(&settings).await?);
         }
         let settings = NginxSettings {
@@ -82,7 +84,8 @@ stickless demo: {url}/
 {instances}
   redis        redis://127.0.0.1:{redis}
 
-One session, whichever instance answers:
+Open it in a browser: which instance answers, and that no request is lost, is drawn there.
+Or one session, whichever instance answers, by hand:
 
   curl -si -c jar -b jar {url}/count
       again and again: the count goes on, X-Instance changes
@@ -93,6 +96,7 @@ One session, whichever instance answers:
       instance a is gone, nobody is logged out
   curl -s -c jar -b jar -X POST {url}/logout
 
+A session ends here when nobody used it for {IDLE_SECS} seconds.
 What a request costs: redis-cli -p {redis} MONITOR
 
 Ctrl-C stops everything.",
@@ -102,6 +106,8 @@ Ctrl-C stops everything.",
 }
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
+
+const IDLE_SECS: &str = "300";
 
 /// The first argument, else `DEMO_PORT`, else any.
 fn port_asked_for() -> Result<Option<u16>> {

@@ -25,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower::Layer;
 
 use crate::frame::Frame;
+use crate::page::Page;
 use crate::settings::Settings;
 
 #[tokio::main]
@@ -44,8 +45,9 @@ async fn run() -> Result<(), String> {
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("LISTEN = {listen}: {error}"))?;
     let name = settings.instance.clone();
+    let page = Page::new(&settings)?;
     let (layer, store) = settings.layer()?;
-    let app = app(&name, &layer, store)?;
+    let app = app(&name, page, &layer, store)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
     tracing::info!(instance = %name, address = %listen, "listening");
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
@@ -64,7 +66,12 @@ async fn run() -> Result<(), String> {
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// From the outside in: the frame, the session, the routes.
-fn app(name: &str, layer: &SessionLayer, store: settings::Store) -> Result<Frame<SessionService<Router>>, String> {
+fn app(
+    name: &str,
+    page: Page,
+    layer: &SessionLayer,
+    store: settings::Store,
+) -> Result<Frame<SessionService<Router>>, String> {
     let header = HeaderValue::from_str(name).map_err(|_| format!("INSTANCE = {name:?}: must be a header value"))?;
-    Ok(Frame::new(layer.layer(routes::routes(name, store)), header))
+    Ok(Frame::new(layer.layer(routes::routes(page, store)), header))
 }

@@ -1,5 +1,6 @@
 //! The routes of the instance, each a few lines on the session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
@@ -13,16 +14,16 @@ use serde_json::{Value, json};
 use stickless::{Error, Origin, Session, Unavailable};
 use tokio::time::sleep;
 
-use crate::page;
+use crate::page::{self, Page};
 use crate::settings::Store;
 
 #[derive(Clone)]
 struct App {
-    instance: String,
+    page: Arc<Page>,
     store: Store,
 }
 
-pub(crate) fn routes(instance: &str, store: Store) -> Router {
+pub(crate) fn routes(home: Page, store: Store) -> Router {
     let read = Router::new()
         .route("/", get(index))
         .route("/probe", get(probe))
@@ -56,7 +57,7 @@ pub(crate) fn routes(instance: &str, store: Store) -> Router {
         .route("/logout-others", post(not_implemented))
         .route("/devices", get(not_implemented))
         .route("/devices/{id}/logout", post(async |_: Path<String>| not_implemented().await));
-    read.merge(write).merge(not_yet).with_state(App { instance: instance.to_owned(), store })
+    read.merge(write).merge(not_yet).with_state(App { page: Arc::new(home), store })
 }
 
 #[derive(Deserialize)]
@@ -70,9 +71,11 @@ struct Pair {
     v: String,
 }
 
-async fn index(State(app): State<App>, session: Session) -> Result<Html<String>, Error> {
-    let count = session.get("n")?.unwrap_or(0);
-    Ok(Html(page::index(&app.instance, count, session.user().as_deref(), session.state())))
+async fn index(State(app): State<App>, origin: Origin, session: Result<Session, Unavailable>) -> Response {
+    match session {
+        Ok(session) => app.page.index(&session, &data(&session), origin.https),
+        Err(cause) => app.page.unavailable(cause, origin.https),
+    }
 }
 
 async fn probe(origin: Origin) -> Json<Value> {
@@ -86,17 +89,12 @@ async fn count(session: Session) -> Result<Json<Value>, Error> {
 }
 
 async fn me(session: Session) -> Json<Value> {
-    let state = match session.state() {
-        stickless::State::New => "new",
-        stickless::State::Live => "live",
-        stickless::State::Stale => "stale",
-    };
     Json(json!({
         "session": session.state() == stickless::State::Live,
         "user": session.user(),
         "count": session.get::<Value>("n").map_or(Value::Null, |count| count.unwrap_or_else(|| json!(0))),
         "expires_in_ms": session.expires_in().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-        "state": state,
+        "state": page::state_name(session.state()),
     }))
 }
 
@@ -105,13 +103,17 @@ async fn exists(session: Session, Query(Key { k }): Query<Key>) -> Json<Value> {
 }
 
 async fn dump(session: Session) -> Json<Value> {
+    Json(json!({ "data": data(&session) }))
+}
+
+fn data(session: &Session) -> Value {
     let mut data = serde_json::Map::new();
     for key in session.keys() {
         // A value that cannot be decoded harms no other.
         let value = session.get::<Value>(&key).ok().flatten().unwrap_or_default();
         data.insert(key, value);
     }
-    Json(json!({ "data": data }))
+    Value::Object(data)
 }
 
 async fn set(session: Session, Query(Pair { k, v }): Query<Pair>) -> Result<StatusCode, Error> {
@@ -196,7 +198,7 @@ async fn maybe(session: Result<Session, Unavailable>) -> Json<Value> {
 }
 
 async fn page(State(app): State<App>, session: Session) -> impl IntoResponse {
-    let html = page::greeting(&app.instance, session.user().as_deref());
+    let html = page::greeting(&app.page.instance, session.user().as_deref());
     ([(CACHE_CONTROL, "public, max-age=60")], Html(html))
 }
 

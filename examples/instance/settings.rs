@@ -17,9 +17,9 @@ pub(crate) struct Settings {
     pub(crate) instance: String,
     pub(crate) log: Log,
     store: StoreSettings,
+    pub(crate) session: SessionSettings,
+    pub(crate) cookie: CookieSettings,
     keys: Option<String>,
-    session: SessionSettings,
-    cookie: CookieSettings,
     proxies: Proxies,
     drift: bool,
 }
@@ -32,22 +32,24 @@ struct StoreSettings {
     budget: Duration,
 }
 
-struct SessionSettings {
-    idle: Duration,
-    refresh_within: Option<Duration>,
+#[derive(Clone)]
+pub(crate) struct SessionSettings {
+    pub(crate) idle: Duration,
+    pub(crate) refresh_within: Option<Duration>,
+    pub(crate) idle_anonymous: Option<Duration>,
     absolute: Option<Duration>,
-    idle_anonymous: Option<Duration>,
 }
 
-struct CookieSettings {
-    name: String,
-    domain: Option<String>,
-    path: String,
-    http_only: bool,
-    partitioned: bool,
-    secure: Secure,
-    same_site: SameSite,
-    persistent: bool,
+#[derive(Clone)]
+pub(crate) struct CookieSettings {
+    pub(crate) name: String,
+    pub(crate) domain: Option<String>,
+    pub(crate) path: String,
+    pub(crate) http_only: bool,
+    pub(crate) partitioned: bool,
+    pub(crate) secure: Secure,
+    pub(crate) same_site: SameSite,
+    pub(crate) persistent: bool,
 }
 
 #[derive(Clone, Copy)]

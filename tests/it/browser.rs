@@ -1,12 +1,13 @@
 //! What a real browser makes of it: Chromium, over TLS, through nginx, under names of sites.
 
 mod cookies;
+mod page;
 mod sites;
 mod tabs;
 
 use crate::harness::{Authority, Chromium, Fleet, Instance, Nginx, NginxSettings, Tab};
 
-/// Two instances behind nginx with TLS, under every name that the browser finds on loopback.
+/// Instances behind nginx with TLS, under every name that the browser finds on loopback.
 struct Site {
     fleet: Fleet,
     nginx: Nginx,
@@ -14,7 +15,11 @@ struct Site {
 
 impl Site {
     async fn start(chromium: &Chromium, env: &[(&str, &str)]) -> Self {
-        let fleet = Fleet::start_with(2, &[env, &[("COOKIE_SECURE", "always")]].concat()).await;
+        Self::start_on(2, chromium, env).await
+    }
+
+    async fn start_on(instances: u8, chromium: &Chromium, env: &[(&str, &str)]) -> Self {
+        let fleet = Fleet::start_with(instances, &[env, &[("COOKIE_SECURE", "always")]].concat()).await;
         let settings = NginxSettings {
             upstreams: fleet.instances.iter().map(Instance::port).collect(),
             tls: Some(chromium.certificate()),

@@ -50,7 +50,7 @@ async fn the_back_button_after_a_log_out_shows_nothing_of_the_session() {
     let chromium = Chromium::turn().await;
     let tab = chromium.tab();
     let site = Site::start(&chromium, &[]).await;
-    for (path, kept) in [("/me", false), ("/dump", false), ("/page", true)] {
+    for (path, kept) in [("/", false), ("/me", false), ("/dump", false), ("/page", true)] {
         site.log_in(tab, SHOP, "ada").await;
         tab.fetch("POST", "/set?k=pet&v=ada").await;
         tab.open(site.at(SHOP, path)).await;

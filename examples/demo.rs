@@ -51,9 +51,15 @@ impl Demo {
         let keys = session_key();
         let mut instances = Vec::new();
         for name in NAMES {
-            // Short enough to see a session's life run down, and slide.
-            let settings =
-                [("INSTANCE", name), ("STORE", &store), ("SESSION_KEYS", &keys), ("SESSION_IDLE", IDLE_SECS)];
+            let settings = [
+                ("INSTANCE", name),
+                ("STORE", &store),
+                ("SESSION_KEYS", &keys),
+                // Short enough to see a session's life run down, and slide.
+                ("SESSION_IDLE", IDLE_SECS),
+                ("CLIENT_IP_SOURCE", "x-forwarded-for"),
+                ("TRUSTED_PROXIES", "127.0.0.1"),
+            ];
             instances.push(Instance::try_start(&settings).await?);
         }
         let settings = NginxSettings {

@@ -71,6 +71,14 @@ pub struct Handle([u8; Handle::LEN]);
 impl Handle {
     pub(crate) const LEN: usize = 16;
 
+    /// Characters of its text.
+    pub(crate) const TEXT: usize = 22;
+
+    /// Adds its text.
+    pub(crate) fn push_to(self, text: &mut String) {
+        URL_SAFE_NO_PAD.encode_string(self.0, text);
+    }
+
     /// One of `count` places, the same each time.
     pub(crate) fn slot(self, count: usize) -> usize {
         usize::from(self.0[0]) % count

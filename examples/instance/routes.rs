@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stickless::{Error, Origin, Session, Unavailable};
 use tokio::time::sleep;
@@ -82,20 +82,35 @@ async fn probe(origin: Origin) -> Json<Value> {
     Json(json!({ "client_ip": origin.client, "scheme": origin.scheme(), "host": origin.host.as_deref() }))
 }
 
-async fn count(session: Session) -> Result<Json<Value>, Error> {
-    let there = session.state() == stickless::State::Live;
-    let count = session.incr("n", 1).await?;
-    Ok(Json(json!({ "count": count, "session": there })))
+#[derive(Serialize)]
+struct Count {
+    count: i64,
+    session: bool,
 }
 
-async fn me(session: Session) -> Json<Value> {
-    Json(json!({
-        "session": session.state() == stickless::State::Live,
-        "user": session.user(),
-        "count": session.get::<Value>("n").map_or(Value::Null, |count| count.unwrap_or_else(|| json!(0))),
-        "expires_in_ms": session.expires_in().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
-        "state": page::state_name(session.state()),
-    }))
+async fn count(session: Session) -> Result<Json<Count>, Error> {
+    let there = session.state() == stickless::State::Live;
+    let count = session.incr("n", 1).await?;
+    Ok(Json(Count { count, session: there }))
+}
+
+#[derive(Serialize)]
+struct Me {
+    session: bool,
+    user: Option<String>,
+    count: Value,
+    expires_in_ms: Option<u64>,
+    state: &'static str,
+}
+
+async fn me(session: Session) -> Json<Me> {
+    Json(Me {
+        session: session.state() == stickless::State::Live,
+        user: session.user(),
+        count: session.get::<Value>("n").map_or(Value::Null, |count| count.unwrap_or_else(|| json!(0))),
+        expires_in_ms: session.expires_in().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+        state: page::state_name(session.state()),
+    })
 }
 
 async fn exists(session: Session, Query(Key { k }): Query<Key>) -> Json<Value> {
@@ -187,7 +202,7 @@ async fn slow(session: Session, Query(Wait { ms }): Query<Wait>, pair: Query<Pai
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn slow_read(session: Session, Query(Wait { ms }): Query<Wait>) -> Json<Value> {
+async fn slow_read(session: Session, Query(Wait { ms }): Query<Wait>) -> Json<Me> {
     sleep(Duration::from_millis(ms)).await;
     me(session).await
 }

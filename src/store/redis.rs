@@ -28,7 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Value;
+use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::sync::watch;
 
 pub(crate) use self::advice::Advice;
@@ -185,7 +185,11 @@ impl Store for RedisStore {
 
 impl Shared {
     fn key(&self, handle: Handle) -> String {
-        format!("{}s:{handle}", self.prefix)
+        let mut key = String::with_capacity(self.prefix.len() + 2 + Handle::TEXT);
+        key.push_str(&self.prefix);
+        key.push_str("s:");
+        handle.push_to(&mut key);
+        key
     }
 
     async fn read(&self, keys: &[String], doubtful: bool, budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
@@ -212,8 +216,8 @@ impl Shared {
         let send = async |known| {
             live.connection().send_packed_command(&script::command(script, known, key, write, delivery)).await
         };
-        let reply = match send(true).await.and_then(Value::extract_error) {
-            Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => send(false).await?.extract_error()?,
+        let reply = match send(true).await.and_then(sound) {
+            Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => sound(send(false).await?)?,
             reply => reply?,
         };
         let (now, reply) = script::parse(&reply)?;
@@ -238,15 +242,20 @@ enum Delivered {
 
 /// Reads records in one pipeline, its replies one by one; `doubtful` asks along with it whether this is the master.
 async fn read_records(live: &Live, keys: &[String], doubtful: bool) -> Result<Vec<Loaded>, Failure> {
-    let mut pipe = redis::pipe();
+    let mut pipe = Pipeline::with_capacity(2 * keys.len() + usize::from(doubtful));
     for key in keys {
-        pipe.cmd("HGETALL").arg(key).cmd("PTTL").arg(key);
+        for name in ["HGETALL", "PTTL"] {
+            // Room for the whole command at once: they are all as long.
+            let mut command = Cmd::with_capacity(2, name.len() + key.len());
+            command.arg(name).arg(key);
+            pipe.add_command(command);
+        }
     }
     if doubtful {
         pipe.cmd("ROLE");
     }
     let mut replies = live.connection().send_packed_commands(&pipe, 0, pipe.len()).await?.into_iter();
-    let mut next = || replies.next().unwrap_or(Value::Nil).extract_error();
+    let mut next = || sound(replies.next().unwrap_or(Value::Nil));
     let mut records = Vec::with_capacity(keys.len());
     for _ in keys {
         let (hash, pttl) = (next(), next()?);
@@ -264,6 +273,14 @@ async fn read_records(live: &Live, keys: &[String], doubtful: bool) -> Result<Ve
         return Err(UnavailableKind::NotMaster.into());
     }
     Ok(records)
+}
+
+/// The reply, if it is no error. None of ours has errors inside, so it is not taken apart to look for them.
+fn sound(reply: Value) -> Result<Value, RedisError> {
+    match reply {
+        Value::ServerError(error) => Err(error.into()),
+        reply => Ok(reply),
+    }
 }
 
 impl fmt::Debug for Shared {

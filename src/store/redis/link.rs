@@ -160,6 +160,9 @@ impl Link {
     /// The live connection, waiting for one until `deadline`. Fails at once when there was none for as long as a
     /// request may wait (`patience`).
     pub(super) async fn live(&self, deadline: Instant, patience: Duration) -> Result<Arc<Live>, Unavailable> {
+        if let State::Up(live) = &*self.state.borrow() {
+            return Ok(live.clone());
+        }
         let (mut state, mut waiting) = (self.state.clone(), None);
         loop {
             let up = match &*state.borrow_and_update() {

@@ -1,5 +1,7 @@
 //! Writes as scripts: their arguments and replies. Pure.
 
+use std::borrow::Cow;
+
 use redis::{Cmd, ErrorKind, RedisError, Value};
 
 use crate::clock::{Timestamp, millis};
@@ -68,8 +70,9 @@ pub(super) struct Delivery {
 
 /// `EVALSHA` of a write, or `EVAL` when the server does not know the script.
 pub(super) fn command(script: &Script, known: bool, key: &str, write: &Write, delivery: Delivery) -> Cmd {
-    let mut cmd = redis::cmd(if known { "EVALSHA" } else { "EVAL" });
-    cmd.arg(if known { &script.hash } else { &script.code });
+    // Room for most writes at once.
+    let mut cmd = Cmd::with_capacity(40, 512);
+    cmd.arg(if known { "EVALSHA" } else { "EVAL" }).arg(if known { &script.hash } else { &script.code });
     cmd.arg(1).arg(key).arg(delivery.not_after.as_millis());
     match &write.act {
         Act::Slide { within, seen } => {
@@ -181,8 +184,8 @@ pub(super) fn parse(value: &Value) -> Result<(Timestamp, Reply), RedisError> {
     let unexpected = || RedisError::from((ErrorKind::UnexpectedReturnType, "unexpected reply of a script"));
     let Value::Array(items) = value else { return Err(unexpected()) };
     let text = |index: usize| match items.get(index) {
-        Some(Value::BulkString(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Some(Value::SimpleString(text)) => Some(text.clone()),
+        Some(Value::BulkString(bytes)) => Some(String::from_utf8_lossy(bytes)),
+        Some(Value::SimpleString(text)) => Some(Cow::from(text)),
         _ => None,
     };
     let number = |index: usize| match items.get(index) {
@@ -198,20 +201,21 @@ pub(super) fn parse(value: &Value) -> Result<(Timestamp, Reply), RedisError> {
             value: text(4).and_then(|sum| sum.parse().ok()),
         })
     };
-    let reply = match word.as_str() {
+    let reply = match &*word {
         "done" => Reply::Decided(Outcome::Done(done().ok_or_else(unexpected)?)),
         "drifted" => {
             let news = text(4).ok_or_else(unexpected)?;
             let count = |index| text(index).and_then(|count| count.parse().ok()).unwrap_or(u32::MAX);
             let changed = |letter, from, times| {
-                news.contains(letter).then(|| Changed { from: text(from).unwrap_or_default(), times: count(times) })
+                let from = text(from).unwrap_or_default();
+                news.contains(letter).then(|| Changed { from: from.into_owned(), times: count(times) })
             };
             let drifted = Drifted { address: changed('a', 6, 7), agent: changed('h', 8, 9), returns: count(5) };
             Reply::Decided(Outcome::Drifted(done().ok_or_else(unexpected)?, drifted))
         }
         "missing" | "tombstone" => Reply::Decided(Outcome::Gone),
         "superseded" => Reply::Decided(Outcome::Superseded),
-        "conflict" => Reply::Decided(Outcome::Conflict(text(2))),
+        "conflict" => Reply::Decided(Outcome::Conflict(text(2).map(Cow::into_owned))),
         "not_a_number" => Reply::Decided(Outcome::NotANumber),
         "overflow" => Reply::Decided(Outcome::Overflow),
         "too_large" => Reply::Decided(Outcome::TooLarge),

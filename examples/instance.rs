@@ -5,6 +5,8 @@
 
 #[path = "instance/frame.rs"]
 mod frame;
+#[path = "instance/leaving.rs"]
+mod leaving;
 #[path = "instance/page.rs"]
 mod page;
 #[path = "instance/proxies.rs"]
@@ -20,11 +22,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::HeaderValue;
 use stickless::{SessionLayer, SessionService};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::Layer;
 
 use crate::frame::Frame;
+use crate::leaving::Door;
 use crate::page::Page;
 use crate::settings::Settings;
 
@@ -43,22 +45,22 @@ async fn run() -> Result<(), String> {
     let settings = Settings::read(|name| std::env::var_os(name))?;
     settings.log.start();
     let listen = settings.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| format!("LISTEN = {listen}: {error}"))?;
+    let door = Door::open(listen).await.map_err(|error| format!("LISTEN = {listen}: {error}"))?;
     let name = settings.instance.clone();
     let page = Page::new(&settings)?;
     let (layer, store) = settings.layer()?;
     let app = app(&name, page, &layer, store)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
     tracing::info!(instance = %name, address = %listen, "listening");
-    let (stop, mut stopping) = tokio::sync::watch::channel(false);
-    let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let serving = axum::serve(door, app).with_graceful_shutdown(async move {
         terminate.recv().await;
-        stop.send_replace(true);
+        leaving::begin();
+        tokio::time::sleep(leaving::MOMENT).await;
     });
     tokio::select! {
         served = serving => served.map_err(|error| format!("LISTEN = {listen}: {error}")),
         // A client that never finishes its request must not keep us.
-        () = async { let _ = stopping.changed().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+        () = async { leaving::begun().await; tokio::time::sleep(DRAIN).await } => Ok(()),
     }
 }
 

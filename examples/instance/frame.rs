@@ -19,8 +19,9 @@ use futures_util::FutureExt;
 use futures_util::future::CatchUnwind;
 use pin_project_lite::pin_project;
 use stickless::Peer;
-use tokio::net::TcpListener;
 use tower::Service;
+
+use crate::leaving::{self, Door};
 
 /// Makes the service of each connection; it is that service, once the peer is known.
 #[derive(Clone)]
@@ -36,7 +37,7 @@ impl<S> Frame<S> {
     }
 }
 
-impl<S: Clone> Service<IncomingStream<'_, TcpListener>> for Frame<S> {
+impl<S: Clone> Service<IncomingStream<'_, Door>> for Frame<S> {
     type Response = Self;
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
@@ -45,7 +46,7 @@ impl<S: Clone> Service<IncomingStream<'_, TcpListener>> for Frame<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, stream: IncomingStream<'_, TcpListener>) -> Self::Future {
+    fn call(&mut self, stream: IncomingStream<'_, Door>) -> Self::Future {
         ready(Ok(Self { peer: Some((*stream.remote_addr()).into()), ..self.clone() }))
     }
 }
@@ -93,6 +94,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Framed<F> {
             }
         };
         response.headers_mut().insert("x-instance", this.name.clone());
+        leaving::say_goodbye(&mut response);
         Poll::Ready(Ok(response))
     }
 }

@@ -1,7 +1,7 @@
 //! One instance of the application: the example `instance` as it was built last.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::process::{Process, find_program};
 #[derive(Debug)]
 pub(crate) struct Instance {
     port: u16,
+    binary: PathBuf,
     wrapper: Vec<String>,
     env: Env,
     process: Process,
@@ -35,6 +36,11 @@ impl Instance {
         or_panic(launch(wrapper.iter().map(ToString::to_string).collect(), owned(env)).await)
     }
 
+    /// Another build of the instance than this one.
+    pub(crate) async fn start_binary<K: AsRef<str>, V: AsRef<str>>(binary: &Path, env: &[(K, V)]) -> Self {
+        or_panic(launch_binary(binary.to_owned(), Vec::new(), owned(env)).await)
+    }
+
     pub(crate) async fn try_start<K: AsRef<str>, V: AsRef<str>>(env: &[(K, V)]) -> Result<Self> {
         launch(Vec::new(), owned(env)).await
     }
@@ -42,7 +48,7 @@ impl Instance {
     /// For settings that are refused: the exit status, and standard error.
     pub(crate) async fn run_to_exit<K: AsRef<str>, V: AsRef<str>>(env: &[(K, V)]) -> (ExitStatus, String) {
         const LIMIT: Duration = Duration::from_secs(10);
-        let process = or_panic(free_port().and_then(|port| spawn(&[], &owned(env), port)));
+        let process = or_panic(free_port().and_then(|port| spawn(&binary("instance")?, &[], &owned(env), port)));
         let Some(status) = process.ended_within(LIMIT).await else {
             panic!("the instance still runs after {LIMIT:?}: {:?}", process.log());
         };
@@ -85,13 +91,22 @@ impl Instance {
     /// On the same port with the same settings, as at a deploy; terminates first when it still runs.
     pub(crate) async fn restart(&mut self) {
         self.terminate().await;
-        self.process = or_panic(run(&self.wrapper, &self.env, self.port).await);
+        self.process = or_panic(run(&self.binary, &self.wrapper, &self.env, self.port).await);
     }
 
     /// [`restart`](Self::restart) with other settings, such as another list of keys.
     pub(crate) async fn restart_with<K: AsRef<str>, V: AsRef<str>>(&mut self, env: &[(K, V)]) {
         self.env = owned(env);
         self.restart().await;
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Nobody is under way any more: it need not take its time.
+        if self.process.status().is_none() {
+            self.process.kill();
+        }
     }
 }
 
@@ -105,22 +120,26 @@ pub(crate) fn session_key() -> String {
 }
 
 async fn launch(wrapper: Vec<String>, env: Env) -> Result<Instance> {
+    launch_binary(binary("instance")?, wrapper, env).await
+}
+
+async fn launch_binary(binary: PathBuf, wrapper: Vec<String>, env: Env) -> Result<Instance> {
     let started = |port, process| (port, process);
     let (port, process) = match given_port(&env)? {
-        Some(port) => started(port, run(&wrapper, &env, port).await?),
+        Some(port) => started(port, run(&binary, &wrapper, &env, port).await?),
         None => {
             on_free_port(|port| {
-                let (wrapper, env) = (&wrapper, &env);
-                async move { Ok(started(port, run(wrapper, env, port).await?)) }
+                let (binary, wrapper, env) = (&binary, &wrapper, &env);
+                async move { Ok(started(port, run(binary, wrapper, env, port).await?)) }
             })
             .await?
         }
     };
-    Ok(Instance { port, wrapper, env, process })
+    Ok(Instance { port, binary, wrapper, env, process })
 }
 
-async fn run(wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
-    let mut process = spawn(wrapper, env, port)?;
+async fn run(binary: &Path, wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
+    let mut process = spawn(binary, wrapper, env, port)?;
     let client = Client::new();
     let url = format!("http://127.0.0.1:{port}/healthz");
     let answers = || async {
@@ -134,8 +153,7 @@ async fn run(wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
     Ok(process)
 }
 
-fn spawn(wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
-    let binary = binary("instance")?;
+fn spawn(binary: &Path, wrapper: &[String], env: &Env, port: u16) -> Result<Process> {
     let mut command = match wrapper {
         [] => Command::new(binary),
         [program, args @ ..] => {

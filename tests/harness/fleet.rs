@@ -1,4 +1,4 @@
-//! Instances of one application on one Redis server.
+//! Instances of one application on one store.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,10 +10,21 @@ use super::redis::RedisServer;
 
 /// They share a store and a key, and are named `a`, `b`, `c` and so on.
 #[derive(Debug)]
-pub(crate) struct Fleet {
+pub(crate) struct Fleet<S = RedisServer> {
     pub(crate) instances: Vec<Instance>,
-    pub(crate) redis: RedisServer,
+    pub(crate) redis: S,
     pub(crate) key: String,
+}
+
+/// Servers that a URL leads to.
+pub(crate) trait Store {
+    fn url(&self) -> String;
+}
+
+impl Store for RedisServer {
+    fn url(&self) -> String {
+        self.url()
+    }
 }
 
 impl Fleet {
@@ -25,8 +36,10 @@ impl Fleet {
     pub(crate) async fn start_with(count: u8, env: &[(&str, &str)]) -> Self {
         Self::start_on(RedisServer::start().await, count, env).await
     }
+}
 
-    pub(crate) async fn start_on(redis: RedisServer, count: u8, env: &[(&str, &str)]) -> Self {
+impl<S: Store> Fleet<S> {
+    pub(crate) async fn start_on(redis: S, count: u8, env: &[(&str, &str)]) -> Self {
         let mut fleet = Self { instances: Vec::new(), redis, key: session_key() };
         for _ in 0..count {
             let env = fleet.env(env);

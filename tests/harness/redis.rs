@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
 
+use super::cli::{cli, info};
 use super::dir::TempDir;
 use super::error::{Error, Result, or_panic};
 use super::monitor::Monitor;
@@ -124,24 +124,15 @@ impl RedisServer {
         or_panic(self.try_cli(args).await)
     }
 
-    async fn try_cli(&self, args: &[&str]) -> Result<String> {
-        let mut command = tokio::process::Command::new(find_program("redis-cli")?);
-        command.arg("-s").arg(self.socket()).args(args);
-        command.kill_on_drop(true).stdin(Stdio::null());
-        if let Some(password) = self.password() {
-            command.env("REDISCLI_AUTH", password);
-        }
-        let limit = Duration::from_secs(10);
-        let output = timeout(limit, command.output())
-            .await
-            .map_err(|_| Error::silent("redis-cli", limit, self.log()))?
-            .map_err(|error| Error::io("redis-cli", &error))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(Error::ended("redis-cli", output.status, vec![said]));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        Ok(text.trim_end_matches('\n').to_owned())
+    pub(crate) async fn try_cli(&self, args: &[&str]) -> Result<String> {
+        cli(&self.socket(), self.password(), Duration::from_secs(10), args).await
+    }
+
+    /// The value of a line of `INFO`.
+    pub(crate) async fn info(&self, section: &str, name: &str) -> String {
+        let text = self.cli(&["INFO", section]).await;
+        let Some(value) = info(&text, name) else { panic!("no {name} in {text}") };
+        value.to_owned()
     }
 
     /// The hash at `key` by field, for records.
@@ -159,13 +150,8 @@ impl RedisServer {
     /// Commands run so far, also those inside scripts and those of `cli`; not those of this method.
     pub(crate) async fn command_count(&self) -> u64 {
         let stats = self.cli(&["INFO", "stats"]).await;
-        let count = stats
-            .lines()
-            .find_map(|line| line.strip_prefix("total_commands_processed:"))
-            .and_then(|count| count.trim().parse::<u64>().ok());
-        let Some(count) = count else {
-            panic!("no count of commands in {stats}");
-        };
+        let count = info(&stats, "total_commands_processed").and_then(|count| count.parse::<u64>().ok());
+        let Some(count) = count else { panic!("no count of commands in {stats}") };
         let own = if self.password().is_some() { 2 } else { 1 };
         let earlier = self.counts.fetch_add(own, Ordering::Relaxed);
         // The server counts a command when it has run: AUTH is in this answer, INFO itself is not.
@@ -182,9 +168,15 @@ async fn launch(port: u16, dir: &TempDir, args: &[String]) -> Result<Process> {
     let port = port.to_string();
     let listen: &[&str] = if speaks_tls(args) { &["--port", "0", "--tls-port", &port] } else { &["--port", &port] };
     let socket = dir.path().join("redis.sock");
+    // Empty at first: what a Sentinel has it write there outlives a restart.
+    let config = dir.path().join("redis.conf");
+    if !config.exists() {
+        dir.write("redis.conf", "")?;
+    }
     let mut command = Command::new(find_program("redis-server")?);
     command
         .current_dir(dir.path())
+        .arg(&config)
         .args(["--bind", "127.0.0.1", "--save", ""])
         .args(listen)
         .arg("--dir")

@@ -1,17 +1,17 @@
-//! A faulty wire between an instance and its store.
+//! A faulty wire between an instance and its store, or between the store's own nodes.
 
-use std::net::Ipv4Addr;
+mod pump;
+
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::Instant;
 
+use self::pump::pump;
 use super::error::{Error, or_panic};
 
 /// Passes TCP connections on to a port, as well or as badly as its [`Mode`] says.
@@ -22,19 +22,25 @@ pub(crate) struct TcpProxy {
     accepts: JoinHandle<()>,
 }
 
-/// Takes effect at once, for open connections and new ones.
+/// Takes effect at once, for open connections and new ones. Requests flow from who connects, replies back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Forward,
     /// Everything arrives this much later, in each direction: twice that for a round trip.
     Delay(Duration),
+    DelayRequests(Duration),
+    DelayReplies(Duration),
     /// Connections are accepted and stay open, nothing passes. What was held is delivered when the mode
     /// changes, as TCP delivers after an outage; [`Mode::Reset`] loses it.
     Swallow,
+    /// Replies to earlier requests arrive, further requests are held.
+    SwallowRequests,
     /// Requests arrive, their replies are held.
     SwallowReplies,
     /// Connections are reset, new ones at once.
     Reset,
+    /// Each connection is closed after so many more bytes of requests.
+    CutRequests(u64),
     /// Each connection is closed after so many more bytes of replies; with 0, when a reply begins.
     CutReplies(u64),
     /// The same for the first connection that gets so far; then [`Mode::Forward`].
@@ -48,8 +54,8 @@ impl TcpProxy {
         let bound = listener.and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
         let (port, listener) = or_panic(bound.map_err(|error| Error::io("tcp proxy", &error)));
         let wire = Arc::new(Wire {
-            target,
-            mode: watch::channel((0, Mode::Forward)).0,
+            target: AtomicU16::new(target),
+            setting: watch::channel(Setting { number: 0, mode: Mode::Forward, sources: Vec::new() }).0,
             connections: AtomicU64::new(0),
             open: AtomicU64::new(0),
             requests: AtomicU64::new(0),
@@ -68,12 +74,29 @@ impl TcpProxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// For everybody, also those whom [`set_for`](Self::set_for) had set apart.
     pub(crate) fn set(&self, mode: Mode) {
-        self.wire.set(mode);
+        self.wire.setting.send_modify(|setting| {
+            *setting = Setting { number: setting.number + 1, mode, sources: Vec::new() };
+        });
+    }
+
+    /// For those who connect from this address alone: one side of a partition.
+    pub(crate) fn set_for(&self, source: Ipv4Addr, mode: Mode) {
+        self.wire.setting.send_modify(|setting| {
+            setting.number += 1;
+            setting.sources.retain(|(other, _)| *other != source);
+            setting.sources.push((source, mode));
+        });
     }
 
     pub(crate) fn mode(&self) -> Mode {
-        self.wire.mode.borrow().1
+        self.wire.setting.borrow().mode
+    }
+
+    /// New connections lead to this port.
+    pub(crate) fn aim(&self, target: u16) {
+        self.wire.target.store(target, Ordering::Relaxed);
     }
 
     /// Connections accepted so far.
@@ -106,30 +129,38 @@ impl Drop for TcpProxy {
 
 #[derive(Debug)]
 struct Wire {
-    target: u16,
-    /// With a number that tells one setting of a mode from the next.
-    mode: watch::Sender<(u64, Mode)>,
+    target: AtomicU16,
+    setting: watch::Sender<Setting>,
     connections: AtomicU64,
     open: AtomicU64,
     requests: AtomicU64,
     replies: AtomicU64,
 }
 
-impl Wire {
-    fn set(&self, mode: Mode) {
-        self.mode.send_modify(|(number, current)| {
-            *number += 1;
-            *current = mode;
-        });
-    }
+#[derive(Debug)]
+struct Setting {
+    /// Tells one setting from the next.
+    number: u64,
+    mode: Mode,
+    /// Addresses that have a mode of their own.
+    sources: Vec<(Ipv4Addr, Mode)>,
+}
 
+impl Setting {
+    fn mode(&self, source: Ipv4Addr) -> Mode {
+        let own = self.sources.iter().find(|(address, _)| *address == source);
+        own.map_or(self.mode, |(_, mode)| *mode)
+    }
+}
+
+impl Wire {
     /// Whether this connection is the one that [`Mode::CutOnce`] cuts.
-    fn take_cut(&self, setting: u64) -> bool {
-        self.mode.send_if_modified(|(number, mode)| {
-            let ours = *number == setting;
+    fn take_cut(&self, number: u64) -> bool {
+        self.setting.send_if_modified(|setting| {
+            let ours = setting.number == number;
             if ours {
-                *number += 1;
-                *mode = Mode::Forward;
+                setting.number += 1;
+                setting.mode = Mode::Forward;
             }
             ours
         })
@@ -144,34 +175,52 @@ enum Direction {
 
 impl Mode {
     fn holds(self, direction: Direction) -> bool {
-        self == Self::Swallow || self == Self::SwallowReplies && direction == Direction::Reply
+        match self {
+            Self::Swallow => true,
+            Self::SwallowRequests => direction == Direction::Request,
+            Self::SwallowReplies => direction == Direction::Reply,
+            _ => false,
+        }
     }
 
-    fn delay(self) -> Duration {
-        match self {
-            Self::Delay(delay) => delay,
+    fn delay(self, direction: Direction) -> Duration {
+        match (self, direction) {
+            (Self::Delay(delay), _)
+            | (Self::DelayRequests(delay), Direction::Request)
+            | (Self::DelayReplies(delay), Direction::Reply) => delay,
             _ => Duration::ZERO,
+        }
+    }
+
+    /// After how many bytes the connection is closed.
+    fn cut(self, direction: Direction) -> Option<u64> {
+        match (self, direction) {
+            (Self::CutRequests(limit), Direction::Request)
+            | (Self::CutReplies(limit) | Self::CutOnce(limit), Direction::Reply) => Some(limit),
+            _ => None,
         }
     }
 }
 
 async fn accept(listener: TcpListener, wire: Arc<Wire>) {
     let mut connections = JoinSet::new();
-    while let Ok((client, _)) = listener.accept().await {
+    while let Ok((client, from)) = listener.accept().await {
         wire.connections.fetch_add(1, Ordering::Relaxed);
-        connections.spawn(serve(client, Arc::clone(&wire)));
+        let IpAddr::V4(source) = from.ip() else { continue };
+        connections.spawn(serve(client, source, Arc::clone(&wire)));
         while connections.try_join_next().is_some() {}
     }
 }
 
-async fn serve(mut client: TcpStream, wire: Arc<Wire>) {
+async fn serve(mut client: TcpStream, source: Ipv4Addr, wire: Arc<Wire>) {
     let _open = Open::count(&wire.open);
-    let mut mode = wire.mode.subscribe();
+    let mut setting = wire.setting.subscribe();
+    let target = (Ipv4Addr::LOCALHOST, wire.target.load(Ordering::Relaxed));
     // Connecting is interrupted too; a target that refuses shows as a connection closed at once.
     let target = tokio::select! {
         biased;
-        _ = mode.wait_for(|(_, mode)| *mode == Mode::Reset) => None,
-        target = TcpStream::connect((Ipv4Addr::LOCALHOST, wire.target)) => Some(target),
+        _ = setting.wait_for(|setting| setting.mode(source) == Mode::Reset) => None,
+        target = TcpStream::connect(target) => Some(target),
     };
     let reset = match target {
         None => true,
@@ -180,10 +229,10 @@ async fn serve(mut client: TcpStream, wire: Arc<Wire>) {
             let _ = client.set_nodelay(true).and(target.set_nodelay(true));
             let (from_client, to_client) = client.split();
             let (from_target, to_target) = target.split();
-            let requests = pump(from_client, to_target, Direction::Request, &wire);
-            let replies = pump(from_target, to_client, Direction::Reply, &wire);
+            let requests = pump(from_client, to_target, Direction::Request, source, &wire);
+            let replies = pump(from_target, to_client, Direction::Reply, source, &wire);
             tokio::select! {
-                _ = mode.wait_for(|(_, mode)| *mode == Mode::Reset) => true,
+                _ = setting.wait_for(|setting| setting.mode(source) == Mode::Reset) => true,
                 _ = async { tokio::try_join!(requests, replies) } => false,
             }
         }
@@ -192,71 +241,6 @@ async fn serve(mut client: TcpStream, wire: Arc<Wire>) {
         // Lingering for no time makes the close a reset; the target sees an ordinary close.
         let _ = client.set_zero_linger();
     }
-}
-
-/// An end of the connection that is no half-close: an error, or a cut.
-struct Broken;
-
-async fn pump(from: ReadHalf<'_>, to: WriteHalf<'_>, direction: Direction, wire: &Wire) -> Result<(), Broken> {
-    // A queue between reading and writing, so that a delay is latency and does not limit the rate.
-    let (queue, queued) = mpsc::channel(256);
-    tokio::try_join!(fill(from, queue, wire), drain(queued, to, direction, wire))?;
-    Ok(())
-}
-
-type Chunk = (Instant, Vec<u8>);
-
-async fn fill(mut from: ReadHalf<'_>, queue: mpsc::Sender<Chunk>, wire: &Wire) -> Result<(), Broken> {
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let length = from.read(&mut buffer).await.map_err(|_| Broken)?;
-        if length == 0 {
-            return Ok(());
-        }
-        let due = Instant::now() + wire.mode.borrow().1.delay();
-        let chunk = (due, buffer[..length].to_vec());
-        queue.send(chunk).await.map_err(|_| Broken)?;
-    }
-}
-
-async fn drain(
-    mut queued: mpsc::Receiver<Chunk>,
-    mut to: WriteHalf<'_>,
-    direction: Direction,
-    wire: &Wire,
-) -> Result<(), Broken> {
-    let mut modes = wire.mode.subscribe();
-    // Bytes since the mode was set.
-    let (mut setting, mut passed) = (0, 0);
-    while let Some((due, mut chunk)) = queued.recv().await {
-        tokio::time::sleep_until(due).await;
-        let open = modes.wait_for(|(_, mode)| !mode.holds(direction)).await;
-        let (number, mode) = *open.map_err(|_| Broken)?;
-        if number != setting {
-            (setting, passed) = (number, 0);
-        }
-        let mut cut = false;
-        if let (Mode::CutReplies(limit) | Mode::CutOnce(limit), Direction::Reply) = (mode, direction) {
-            let room = usize::try_from(limit - passed).unwrap_or(usize::MAX);
-            let reached = chunk.len() >= room;
-            cut = reached && (mode == Mode::CutReplies(limit) || wire.take_cut(number));
-            if cut {
-                chunk.truncate(room);
-            }
-        }
-        to.write_all(&chunk).await.map_err(|_| Broken)?;
-        passed += chunk.len() as u64;
-        let counter = match direction {
-            Direction::Request => &wire.requests,
-            Direction::Reply => &wire.replies,
-        };
-        counter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        if cut {
-            return Err(Broken);
-        }
-    }
-    // The other direction may go on: this is a half-close.
-    to.shutdown().await.map_err(|_| Broken)
 }
 
 /// Counts an open connection for as long as it lives.

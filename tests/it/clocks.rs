@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::sleep;
 
-use crate::concurrency::Traffic;
 use crate::harness::{Browser, Fleet, Instance, TempDir, record_key};
+use crate::load::{Load, Plan, Rules};
 
 /// Two instances with right clocks, and a third that is run by faketime.
 async fn beside(clock: &str, env: &[(&str, &str)]) -> Fleet {
@@ -50,10 +50,10 @@ async fn an_instance_ten_minutes_ahead_or_behind_is_noticed_by_nobody() {
         let fleet = beside(clock, &[("SESSION_IDLE", "100")]).await;
         let ahead = ahead_at_start(&fleet);
         assert!((ahead - seconds).abs() <= 2, "its clock is {ahead} s ahead, not {seconds}");
-        let traffic = Traffic::start(&fleet.urls(), 30).await;
-        sleep(Duration::from_millis(400)).await;
-        let seen = traffic.stop().await;
-        println!("{clock}: {seen:?}");
+        let load = Load::start(&fleet.urls(), Plan::brisk()).await;
+        load.pass(Duration::from_millis(400)).await;
+        let seen = load.stop().await.check(&Rules::default());
+        println!("{clock}: {seen}");
         seen.assert_undisturbed();
     }
 }
@@ -147,14 +147,14 @@ async fn a_clock_that_jumps_an_hour_forth_and_back_is_noticed_by_nobody() {
     ];
     let third = fleet.env(&[&env[..], &jumping].concat());
     fleet.instances.push(Instance::start(&third).await);
-    let traffic = Traffic::start(&fleet.urls(), 30).await;
+    let load = Load::start(&fleet.urls(), Plan::brisk()).await;
     for (clock, seconds) in [("+1h\n", 3600), ("-1h\n", -3600), ("+0s\n", 0)] {
         fs::write(&file, clock).expect("a file");
         sleep(Duration::from_millis(300)).await;
         let ahead = ahead(&jumping);
         assert!((ahead - seconds).abs() <= 2, "its clock is {ahead} s ahead, not {seconds}");
     }
-    let seen = traffic.stop().await;
-    println!("{seen:?}");
+    let seen = load.stop().await.check(&Rules::default());
+    println!("{seen}");
     seen.assert_undisturbed();
 }

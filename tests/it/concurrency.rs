@@ -2,7 +2,4 @@
 
 mod log_ins;
 mod rolls;
-mod traffic;
 mod values;
-
-pub(crate) use traffic::Traffic;

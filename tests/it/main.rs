@@ -14,6 +14,7 @@ mod drift;
 mod edge;
 mod faults;
 mod lifecycle;
+mod load;
 mod nginx;
 mod plain_services;
 mod protocol;

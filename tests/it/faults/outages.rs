@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{assert_back, assert_out};
-use crate::concurrency::Traffic;
 use crate::harness::{Browser, Fleet, Instance, RedisServer, session_key};
+use crate::load::{Load, Plan, Rules};
 
 #[tokio::test]
 async fn a_killed_and_restarted_redis_logs_nobody_out() {
@@ -58,17 +58,15 @@ async fn a_redis_that_hangs_logs_nobody_out() {
 #[tokio::test]
 async fn an_outage_under_load_loses_no_session_and_no_write() {
     let mut fleet = Fleet::start_on(RedisServer::start_durable().await, 2, &[]).await;
-    let traffic = Traffic::start(&fleet.urls(), 40).await;
-    sleep(Duration::from_millis(100)).await;
+    let load = Load::start(&fleet.urls(), Plan::brisk()).await;
+    load.pass(Duration::from_millis(100)).await;
     fleet.redis.kill();
-    sleep(Duration::from_millis(1300)).await;
+    load.pass(Duration::from_millis(1300)).await;
     fleet.redis.restart().await;
-    sleep(Duration::from_millis(300)).await;
-    let seen = traffic.stop().await;
-    println!("{seen:?}");
-    seen.assert_nobody_lost();
-    assert_eq!(seen.unanswered, 0);
-    assert!(seen.answers.keys().all(|status| [200, 503].contains(status)), "{seen:?}");
+    load.pass(Duration::from_millis(300)).await;
+    let verdict = load.stop().await.check(&Rules { refusals: &[503], ..Rules::default() });
+    println!("{verdict}");
+    verdict.assert_clean();
 }
 
 #[tokio::test]

@@ -5,17 +5,16 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::concurrency::Traffic;
 use crate::harness::{Fleet, record_key};
+use crate::load::{Load, Plan, Rules};
 
 #[tokio::test]
 async fn clients_killed_in_a_loop_are_noticed_by_nobody() {
     let fleet = Fleet::start(2).await;
-    let traffic = Traffic::start(&fleet.urls(), 40).await;
+    let load = Load::start(&fleet.urls(), Plan::brisk()).await;
     let received = async || {
-        let stats = fleet.redis.cli(&["INFO", "stats"]).await;
-        let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
-        line.and_then(|count| count.trim().parse::<u32>().ok()).expect("a count of connections")
+        let count = fleet.redis.info("stats", "total_connections_received").await;
+        count.parse::<u32>().expect("a count of connections")
     };
     let (before, kills) = (received().await, 40);
     for _ in 0..kills {
@@ -24,21 +23,22 @@ async fn clients_killed_in_a_loop_are_noticed_by_nobody() {
     }
     // Each look and each kill is a connection of redis-cli; each kill makes two instances come again.
     let dials = received().await - before - 1 - kills;
-    let seen = traffic.stop().await;
-    println!("{kills} kills, {dials} dials, {seen:?}");
-    seen.assert_undisturbed();
+    let verdict = load.stop().await.check(&Rules::default());
+    println!("{kills} kills, {dials} dials, {verdict}");
+    verdict.assert_undisturbed();
     assert!(dials <= 3 * kills, "{dials} dials after {kills} kills");
 }
 
 #[tokio::test]
 async fn scripts_that_are_flushed_are_noticed_by_nobody() {
     let fleet = Fleet::start(2).await;
-    let traffic = Traffic::start(&fleet.urls(), 40).await;
+    let load = Load::start(&fleet.urls(), Plan::brisk()).await;
     for _ in 0..20 {
         fleet.redis.cli(&["SCRIPT", "FLUSH"]).await;
         sleep(Duration::from_millis(10)).await;
     }
-    traffic.stop().await.assert_undisturbed();
+    load.pass(Duration::from_millis(200)).await;
+    load.stop().await.check(&Rules::default()).assert_undisturbed();
 }
 
 #[tokio::test]

@@ -9,19 +9,23 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_test_that_the_readme_names_exists() {
+fn every_test_that_the_readme_and_the_table_of_faults_name_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tests: String =
-        sources(&root.join("tests/it")).iter().map(|path| fs::read_to_string(path).expect("text")).collect();
-    let readme = fs::read_to_string(root.join("README.md")).expect("text");
+    let read = |path: &Path| fs::read_to_string(path).expect("text");
+    let tests: String = sources(&root.join("tests/it")).iter().map(|path| read(path)).collect();
+    let readme = read(&root.join("README.md"));
     let promises = readme.split("## Promises").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("a section");
+    let faults = read(&root.join("tests/it/faults.rs"));
+    let faults: String = faults.lines().filter(|line| line.starts_with("//! |")).collect();
     let is_name =
         |name: &&str| name.contains('_') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let named: Vec<&str> = promises.split('`').skip(1).step_by(2).filter(is_name).collect();
-    assert!(named.len() >= 20, "{named:?}");
     let is_there = |name: &&&str| tests.contains(&format!("fn {name}(")) || tests.contains(&format!("{name},"));
-    let missing: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
-    assert!(missing.is_empty(), "{missing:#?}");
+    for table in [promises, &faults] {
+        let named: Vec<&str> = table.split('`').skip(1).step_by(2).filter(is_name).collect();
+        assert!(named.len() >= 20, "{named:?}");
+        let missing: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
 }
 
 /// The README's program is the example, to the letter.

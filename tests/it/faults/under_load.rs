@@ -1,0 +1,106 @@
+//! The store is in trouble while three instances are busy.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::harness::{Fleet, Instance, Mode, RedisServer, TcpProxy, info, session_key};
+use crate::load::{Load, Plan, Rules, alone};
+
+const OUTAGE: Rules = Rules { refusals: &[503], ..Rules::new() };
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn while_redis_hangs_each_answer_is_within_the_budget_and_a_second_after_it_all_is_well() {
+    let _turn = alone().await;
+    let fleet = Fleet::start(3).await;
+    let load = Load::start(&fleet.urls(), Plan::default()).await;
+    load.pass(Duration::from_millis(500)).await;
+    let hung = load.now();
+    fleet.redis.freeze();
+    load.pass(2 * SECOND).await;
+    fleet.redis.thaw();
+    let thawed = load.now();
+    load.pass(Duration::from_millis(1500)).await;
+    let history = load.stop().await;
+    let verdict = history.check(&OUTAGE);
+    let healthy = history.healthy_after(thawed);
+    println!("hung for 2 s: healthy after {healthy:?}, {verdict}");
+    verdict.assert_clean();
+    assert!(history.failed(hung, thawed) > 100, "it did not hang: {verdict}");
+    assert!(healthy < SECOND, "healthy after {healthy:?}");
+}
+
+#[tokio::test]
+async fn a_second_after_redis_is_restarted_all_is_well() {
+    let _turn = alone().await;
+    let mut fleet = Fleet::start_on(RedisServer::start_durable().await, 3, &[]).await;
+    let load = Load::start(&fleet.urls(), Plan::default()).await;
+    load.pass(Duration::from_millis(300)).await;
+    fleet.redis.kill();
+    load.pass(2 * SECOND).await;
+    fleet.redis.restart().await;
+    let back = load.now();
+    load.pass(Duration::from_millis(1500)).await;
+    let history = load.stop().await;
+    let (verdict, healthy) = (history.check(&OUTAGE), history.healthy_after(back));
+    println!("killed for 2 s: healthy after {healthy:?}, {verdict}");
+    verdict.assert_clean();
+    assert!(healthy < SECOND, "healthy after {healthy:?}");
+}
+
+/// Three instances with one wire to their store.
+async fn on_a_wire() -> (RedisServer, TcpProxy, Vec<Instance>, Load) {
+    let redis = RedisServer::start().await;
+    let wire = TcpProxy::start(redis.port()).await;
+    let env = [("STORE", wire.redis_url()), ("SESSION_KEYS", session_key())];
+    let instances = [Instance::start(&env).await, Instance::start(&env).await, Instance::start(&env).await];
+    let urls: Vec<String> = instances.iter().map(Instance::url).collect();
+    // 500 requests a second.
+    let plan = Plan { staying: 250, passing: 0, plain: 5, pace: Duration::from_millis(500) };
+    let load = Load::start(&urls, plan).await;
+    (redis, wire, instances.into(), load)
+}
+
+/// Resident memory in KiB, and open files, of all instances.
+fn taken(instances: &[Instance]) -> (u64, usize) {
+    let one = |instance: &Instance| {
+        let proc = format!("/proc/{}", instance.pid());
+        let status = fs::read_to_string(format!("{proc}/status")).expect("a process");
+        let memory = info(&status, "VmRSS").and_then(|memory| memory.split_whitespace().next()?.parse::<u64>().ok());
+        (memory.expect("VmRSS"), fs::read_dir(format!("{proc}/fd")).expect("open files").count())
+    };
+    instances.iter().map(one).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+}
+
+#[tokio::test]
+async fn an_outage_at_500_requests_a_second_grows_nothing_and_its_end_is_no_storm() {
+    let _turn = alone().await;
+    let (redis, wire, instances, load) = on_a_wire().await;
+    load.pass(Duration::from_millis(1500)).await;
+    let before = redis.command_count().await;
+    load.pass(SECOND).await;
+    let normal = redis.command_count().await - before;
+    wire.set(Mode::Swallow);
+    // All that was under way is over, and the link is known to be down.
+    load.pass(Duration::from_millis(2500)).await;
+    let (dials, from, at_first) = (wire.connections(), load.now(), taken(&instances));
+    load.pass(3 * SECOND).await;
+    let (dials, to, at_last) = (wire.connections() - dials, load.now(), taken(&instances));
+    let before = redis.command_count().await;
+    wire.set(Mode::Forward);
+    load.pass(SECOND).await;
+    let returned = redis.command_count().await - before;
+    load.pass(SECOND).await;
+    let history = load.stop().await;
+    let (verdict, requests) = (history.check(&OUTAGE), history.begun(from, to));
+    println!("{verdict}");
+    println!(
+        "{requests} requests in 3 s of an outage: {dials} dials, nothing else; KiB and files {at_first:?} at first, \
+         {at_last:?} at last; commands a second: {normal} before, {returned} in the first one after"
+    );
+    verdict.assert_clean();
+    assert!(requests > 1200, "the load is too light: {requests}");
+    assert!(dials * 5 <= requests as u64, "{dials} dials for {requests} requests");
+    assert!(at_last.0 <= at_first.0 + 4 * 1024 && at_last.1 <= at_first.1 + 20, "{at_first:?}, then {at_last:?}");
+    assert!(returned * 2 <= normal * 3, "{returned} commands in the first second, {normal} before");
+}

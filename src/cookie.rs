@@ -1,14 +1,17 @@
 //! The session cookie's attributes, and the one place that writes and removes it (RFC 6265bis).
 
+mod domain;
 mod find;
 mod headers;
 
 use http::HeaderValue;
 use time::OffsetDateTime;
 
+pub(crate) use self::domain::Domains;
 pub(crate) use self::find::{Candidates, candidates};
 pub(crate) use self::headers::dress;
 use crate::error::ConfigError;
+use crate::proxy::Origin;
 
 /// When the cookie carries `Secure`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +42,7 @@ pub enum SameSite {
 pub(crate) struct Attributes {
     pub(crate) name: String,
     pub(crate) path: String,
-    pub(crate) domain: Option<String>,
+    pub(crate) domains: Domains,
     pub(crate) http_only: bool,
     pub(crate) secure: Secure,
     pub(crate) same_site: SameSite,
@@ -52,7 +55,7 @@ impl Default for Attributes {
         Self {
             name: "sid".to_owned(),
             path: "/".to_owned(),
-            domain: None,
+            domains: Domains::default(),
             http_only: true,
             secure: Secure::default(),
             same_site: SameSite::default(),
@@ -85,7 +88,7 @@ impl Attributes {
         if (lower.starts_with("__host-") || lower.starts_with("__secure-")) && !always {
             return name_refused("browsers drop a cookie with this prefix unless it is always secure");
         }
-        if lower.starts_with("__host-") && (self.domain.is_some() || self.path != "/") {
+        if lower.starts_with("__host-") && (self.domains != Domains::HostOnly || self.path != "/") {
             return name_refused("browsers drop a __Host- cookie that has a domain or another path than /");
         }
         if self.same_site == SameSite::None && !always {
@@ -102,13 +105,18 @@ impl Attributes {
                 "browsers drop such a cookie unless it is always secure",
             ));
         }
-        self.domain = self.domain.map(|domain| check_domain(&domain)).transpose()?;
+        self.domains = std::mem::take(&mut self.domains).check()?;
         Ok(self)
     }
 
     /// A `Set-Cookie` with this value. `max_age` of none makes it a browser-session cookie.
-    pub(crate) fn set(&self, value: String, max_age: Option<std::time::Duration>, https: bool) -> Option<HeaderValue> {
-        let mut cookie = self.bare(value, self.domain.as_deref(), https);
+    pub(crate) fn set(
+        &self,
+        value: String,
+        max_age: Option<std::time::Duration>,
+        origin: &Origin,
+    ) -> Option<HeaderValue> {
+        let mut cookie = self.bare(value, self.domain(origin), origin.https);
         if let Some(max_age) = max_age {
             cookie.set_max_age(time::Duration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
         }
@@ -116,14 +124,19 @@ impl Attributes {
     }
 
     /// A `Set-Cookie` that removes ours.
-    pub(crate) fn remove(&self, https: bool) -> Option<HeaderValue> {
-        self.removal(self.domain.as_deref(), https)
+    pub(crate) fn remove(&self, origin: &Origin) -> Option<HeaderValue> {
+        self.removal(self.domain(origin), origin.https)
     }
 
-    /// `Set-Cookie`s that remove what stands beside ours under the same name: the host-only form of a domain cookie.
-    pub(crate) fn remove_variants(&self, https: bool) -> Vec<HeaderValue> {
-        let host_only = self.domain.is_some().then(|| self.removal(None, https));
-        host_only.flatten().into_iter().collect()
+    /// `Set-Cookie`s that remove what stands beside ours under the same name: where it may stand by the configuration,
+    /// or by any, where all that the request brought are ours.
+    pub(crate) fn remove_others(&self, origin: &Origin, all: bool) -> Vec<HeaderValue> {
+        let others = self.domains.others(origin.host.as_deref(), all);
+        others.into_iter().filter_map(|domain| self.removal(domain, origin.https)).collect()
+    }
+
+    fn domain(&self, origin: &Origin) -> Option<&str> {
+        self.domains.of(origin.host.as_deref())
     }
 
     fn removal(&self, domain: Option<&str>, https: bool) -> Option<HeaderValue> {
@@ -160,34 +173,6 @@ fn header(cookie: &::cookie::Cookie<'_>) -> Option<HeaderValue> {
     HeaderValue::from_str(&cookie.to_string()).ok()
 }
 
-/// A name that browsers accept in `Domain`: two labels or more of letters, digits and inner hyphens. A leading dot is
-/// ignored, as browsers do.
-fn check_domain(domain: &str) -> Result<String, ConfigError> {
-    let refuse = |reason| Err(ConfigError::new("cookie_domain", domain, reason));
-    let name = domain.strip_prefix('.').unwrap_or(domain).to_ascii_lowercase();
-    if name.parse::<std::net::IpAddr>().is_ok() || name.starts_with('[') {
-        return refuse("must be a name, not an address");
-    }
-    if name.contains(':') {
-        return refuse("must not have a port");
-    }
-    let label = |label: &str| {
-        let bytes = label.as_bytes();
-        !bytes.is_empty()
-            && bytes.len() <= 63
-            && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-            && bytes.first() != Some(&b'-')
-            && bytes.last() != Some(&b'-')
-    };
-    if name.len() > 253 || !name.split('.').all(label) {
-        return refuse("must be labels of letters, digits and inner hyphens, joined by dots");
-    }
-    if !name.contains('.') || name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return refuse("must be a domain of two labels or more");
-    }
-    Ok(name)
-}
-
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -200,24 +185,28 @@ mod tests {
         header.expect("a header").to_str().expect("ASCII").to_owned()
     }
 
+    fn origin(https: bool) -> Origin {
+        Origin { client: None, https, host: None }
+    }
+
     #[test]
     fn setting_and_removing_carry_the_same_attributes() {
         let attributes = Attributes {
-            domain: Some("example.org".into()),
+            domains: Domains::Fixed("example.org".into()),
             secure: Secure::Always,
             partitioned: true,
             same_site: SameSite::None,
             ..Attributes::default()
         };
         let attributes = attributes.check().expect("possible");
-        let set = text(attributes.set("v".into(), None, false));
-        let removed = text(attributes.remove(false));
+        let set = text(attributes.set("v".into(), None, &origin(false)));
+        let removed = text(attributes.remove(&origin(false)));
         assert_eq!(set, "sid=v; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Domain=example.org");
         assert_eq!(
             removed,
             "sid=; HttpOnly; SameSite=None; Partitioned; Secure; Path=/; Domain=example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
         );
-        let variants = attributes.remove_variants(false);
+        let variants = attributes.remove_others(&origin(false), false);
         assert_eq!(variants.len(), 1);
         assert!(!variants[0].to_str().expect("ASCII").contains("Domain"));
     }
@@ -225,8 +214,8 @@ mod tests {
     #[test]
     fn auto_is_secure_over_https_only() {
         let attributes = Attributes::default();
-        assert!(text(attributes.set("v".into(), None, true)).contains("; Secure"));
-        assert!(!text(attributes.set("v".into(), None, false)).contains("; Secure"));
+        assert!(text(attributes.set("v".into(), None, &origin(true))).contains("; Secure"));
+        assert!(!text(attributes.set("v".into(), None, &origin(false))).contains("; Secure"));
     }
 
     #[test]
@@ -246,7 +235,7 @@ mod tests {
                 Attributes {
                     name: "__Host-sid".into(),
                     secure: Secure::Always,
-                    domain: Some("example.org".into()),
+                    domains: Domains::Fixed("example.org".into()),
                     ..base()
                 },
                 "cookie_name",
@@ -261,11 +250,9 @@ mod tests {
             let shown = format!("{attributes:?}");
             assert_eq!(attributes.check().expect_err(&shown).setting(), setting, "{shown}");
         }
-        for domain in
-            ["", "localhost", "127.0.0.1", "[::1]", "a.example:80", "exa mple.org", "-a.org", "a..org", "1.2.3"]
-        {
-            let attributes = Attributes { domain: Some(domain.into()), ..base() };
-            assert_eq!(attributes.check().expect_err(domain).setting(), "cookie_domain", "{domain}");
+        for domains in [Domains::Fixed("localhost".into()), Domains::Listed(vec!["a.org".into(), "co.uk".into()])] {
+            let attributes = Attributes { domains, ..base() };
+            assert_eq!(attributes.check().expect_err("refused").setting(), "cookie_domain");
         }
     }
 }

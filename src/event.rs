@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::drift::{Drift, printable};
 use crate::error::Unavailable;
 use crate::id::Handle;
+use crate::proxy::Peer;
 #[cfg(feature = "redis")]
 use crate::store::{Address, Advice};
 
@@ -155,6 +156,37 @@ pub(crate) fn duplicate_cookies(throttle: &Throttle, count: usize) {
 pub(crate) fn foreign_set_cookie(throttle: &Throttle) {
     if throttle.may_tell("foreign_set_cookie") {
         tracing::warn!(event = "foreign_set_cookie", "the application's own cookie of the session's name was dropped");
+    }
+}
+
+/// The cookie's domain is configured, but does not cover the host that a client asked for.
+pub(crate) fn host_not_covered(throttle: &Throttle, host: Option<&str>) {
+    if throttle.may_tell("host_not_covered") {
+        let host = host.unwrap_or("unknown");
+        tracing::warn!(
+            event = "host_not_covered",
+            host,
+            "no configured cookie_domain covers the host {host}: a list is for this host alone then, and browsers drop \
+             a cookie with one fixed domain"
+        );
+    }
+}
+
+/// A proxy that is not believed says that the client came by https.
+pub(crate) fn https_not_believed(throttle: &Throttle, peer: Option<Peer>, header: &'static str) {
+    if throttle.may_tell("https_not_believed") {
+        let peer = match peer {
+            Some(Peer::Address(address)) => address.to_canonical().to_string(),
+            Some(Peer::Unix) => "unix".to_owned(),
+            None => "unknown".to_owned(),
+        };
+        tracing::warn!(
+            event = "https_not_believed",
+            peer,
+            header,
+            "the peer {peer} says https in {header}, but is not trusted to say so: the session cookie goes without \
+             Secure; name this proxy as trusted, with the headers that it sends, or make the cookie always secure"
+        );
     }
 }
 

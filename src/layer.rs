@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
-use crate::cookie::{Attributes, SameSite, Secure};
+use crate::clock::Timestamp;
+use crate::cookie::{Attributes, Domains, SameSite, Secure};
 use crate::drift::{Addresses, Drift, Watch};
 use crate::error::ConfigError;
 use crate::event::Throttle;
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) drift: Watch,
     pub(crate) turns: Turns,
     pub(crate) told: Throttle,
+    /// When it was built, as far as the store's time was known.
+    pub(crate) begun: Timestamp,
 }
 
 impl SessionLayer {
@@ -93,7 +96,7 @@ impl<S> Layer<S> for SessionLayer {
 /// | [`refresh_within`](Self::refresh_within) | 80 % of `idle` |
 /// | [`absolute`](Self::absolute), [`idle_anonymous`](Self::idle_anonymous) | none |
 /// | [`cookie_name`](Self::cookie_name) | `sid` |
-/// | [`cookie_path`](Self::cookie_path), [`cookie_domain`](Self::cookie_domain) | `/`, host-only |
+/// | [`cookie_path`](Self::cookie_path), [`cookie_domain`](Self::cookie_domain), [`cookie_domains`](Self::cookie_domains) | `/`, host-only |
 /// | [`cookie_secure`](Self::cookie_secure), [`cookie_http_only`](Self::cookie_http_only) | [`Secure::Auto`], true |
 /// | [`cookie_same_site`](Self::cookie_same_site) | [`SameSite::Lax`] |
 /// | [`cookie_partitioned`](Self::cookie_partitioned), [`cookie_persistent`](Self::cookie_persistent) | false, true |
@@ -154,9 +157,32 @@ impl<S: Store> SessionLayerBuilder<S> {
         self
     }
 
-    /// The cookie's domain: it and its subdomains get the cookie. None: the host that set it, alone.
+    /// The cookie's domain: it and its subdomains get the cookie. None: the host that set it, alone. Names of other
+    /// scripts are taken in their ASCII form; what browsers refuse, such as a public suffix, is refused.
+    ///
+    /// It can be changed while users are logged in: their cookies go on working, and the next log-in or log-out removes
+    /// those of the old place. On a roll, give all instances the new one before anyone logs in at a host that only the
+    /// new one covers.
     pub fn cookie_domain(mut self, domain: impl Into<Option<String>>) -> Self {
-        self.attributes.domain = domain.into();
+        self.attributes.domains = domain.into().map_or(Domains::HostOnly, Domains::Fixed);
+        self
+    }
+
+    /// Several domains, for an application with several: the longest that covers the host that was asked for, on the
+    /// boundary of a dot, is the cookie's. A host that none covers gets a cookie for itself alone, and a warning tells.
+    ///
+    /// ```
+    /// use stickless::{KeyRing, SessionLayer, store::MemoryStore};
+    ///
+    /// let builder = || Ok::<_, stickless::ConfigError>(SessionLayer::builder(MemoryStore::new(), KeyRing::random()?));
+    /// assert!(builder()?.cookie_domains(["example.org", "bücher.example"]).build().is_ok());
+    /// let refused = builder()?.cookie_domains(["example.org", "co.uk"]).build().unwrap_err();
+    /// assert!(refused.to_string().starts_with("cookie_domain = example.org,co.uk: \"co.uk\" is a public suffix"));
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
+    pub fn cookie_domains(mut self, domains: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let domains: Vec<String> = domains.into_iter().map(Into::into).collect();
+        self.attributes.domains = if domains.is_empty() { Domains::HostOnly } else { Domains::Listed(domains) };
         self
     }
 
@@ -245,7 +271,8 @@ impl<S: Store> SessionLayerBuilder<S> {
     /// # Errors
     ///
     /// An option that cannot work, or would make browsers drop the cookie, by name.
-    pub fn build(self) -> Result<SessionLayer, ConfigError> {
+    pub fn build(mut self) -> Result<SessionLayer, ConfigError> {
+        self.gate.tell_https = self.attributes.secure == Secure::Auto;
         let lifetime = Lifetime {
             idle: self.idle,
             refresh_within: self.refresh_within.unwrap_or(self.idle / 5 * 4),
@@ -263,6 +290,7 @@ impl<S: Store> SessionLayerBuilder<S> {
         let shared = Shared {
             lifetime: lifetime.check()?,
             attributes: self.attributes.check()?,
+            begun: self.store.now(),
             store: Box::new(self.store),
             keys: self.keys,
             limits,

@@ -100,6 +100,12 @@
 //! that looked at the session varies by `Cookie` and, unless the handler sets `Cache-Control`, is stored nowhere: a
 //! browser's back button would show it after the log-out. How to rotate keys without logging anyone out: [`KeyRing`].
 //!
+//! The cookie is for the host that set it, alone, unless [`cookie_domain`](SessionLayerBuilder::cookie_domain) names a
+//! domain that its subdomains share, or [`cookie_domains`](SessionLayerBuilder::cookie_domains) several, of which the
+//! request's host chooses. To move to another domain, roll the new setting out: users stay logged in, and what stands in
+//! the old place is removed by their next log-in or log-out, on each host where it stands. Behind a proxy that passes
+//! another `Host`, the domain follows the host of the header that is trusted.
+//!
 //! # Errors
 //!
 //! * [`Unavailable`]: the store could not say. 503 with `Retry-After`, and not a word about the cookie: a blip logs

@@ -127,7 +127,7 @@ fn attributes(cookie: &CookieSettings, https: bool) -> String {
         SameSite::None => ("SameSite=None", "comes with requests from all sites"),
     };
     let path = format!("Path={}", cookie.path);
-    let domain = cookie.domain.as_ref().map(|domain| format!("Domain={domain}"));
+    let domain = (!cookie.domains.is_empty()).then(|| format!("Domain={}", cookie.domains.join(" or ")));
     let rows = [
         if cookie.http_only { ("HttpOnly", "no script can read it") } else { ("no HttpOnly", "scripts can read it") },
         if secure { ("Secure", "travels over https only") } else { ("no Secure", "travels over plain http too") },

@@ -43,7 +43,7 @@ pub(crate) struct SessionSettings {
 #[derive(Clone)]
 pub(crate) struct CookieSettings {
     pub(crate) name: String,
-    pub(crate) domain: Option<String>,
+    pub(crate) domains: Vec<String>,
     pub(crate) path: String,
     pub(crate) http_only: bool,
     pub(crate) partitioned: bool,
@@ -132,7 +132,6 @@ impl Settings {
             .absolute(session.absolute)
             .idle_anonymous(session.idle_anonymous)
             .cookie_name(cookie.name)
-            .cookie_domain(cookie.domain)
             .cookie_path(cookie.path)
             .cookie_http_only(cookie.http_only)
             .cookie_partitioned(cookie.partitioned)
@@ -141,6 +140,10 @@ impl Settings {
             .cookie_persistent(cookie.persistent)
             .trust(self.proxies.trust())
             .drift(self.drift);
+        builder = match <[String; 1]>::try_from(cookie.domains) {
+            Ok([domain]) => builder.cookie_domain(domain),
+            Err(domains) => builder.cookie_domains(domains),
+        };
         if let Some(within) = session.refresh_within {
             builder = builder.refresh_within(within);
         }
@@ -150,15 +153,13 @@ impl Settings {
 
 impl CookieSettings {
     fn read(env: &Environment) -> Result<Self, String> {
-        let domain = env.text("COOKIE_DOMAIN", "");
-        if domain.contains(',') {
-            return Err(format!("COOKIE_DOMAIN = {domain}: this version knows one domain only"));
-        }
+        let domains = env.text("COOKIE_DOMAIN", "");
+        let domains = domains.split(',').filter(|_| !domains.is_empty()).map(|domain| domain.trim().to_owned());
         let secure = [("always", Secure::Always), ("auto", Secure::Auto), ("never", Secure::Never)];
         let same_site = [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)];
         Ok(Self {
             name: env.text("COOKIE_NAME", "sid"),
-            domain: (!domain.is_empty()).then_some(domain),
+            domains: domains.collect(),
             path: env.text("COOKIE_PATH", "/"),
             http_only: env.flag("COOKIE_HTTP_ONLY", "true")?,
             partitioned: env.flag("COOKIE_PARTITIONED", "false")?,

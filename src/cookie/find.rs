@@ -22,13 +22,17 @@ pub(crate) struct Candidates {
     pub(crate) sessions: usize,
     /// There were several values, verified or not.
     pub(crate) several: bool,
+    /// All values were verified.
+    pub(crate) all_ours: bool,
 }
 
 /// Finds and verifies our cookies. What cannot be a token by its length is not counted among those that are verified.
 pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> Candidates {
     let mut tokens: Vec<Token> = Vec::new();
     let likely = values(headers, name).filter(|value| KeyRing::could_be(value)).take(VERIFIED_MOST);
+    let mut verified = 0;
     for token in likely.filter_map(|value| keys.verify(name, value)) {
+        verified += 1;
         match tokens.iter_mut().find(|known| same(&known.id, &token.id)) {
             Some(known) if (known.generation, known.issued) < (token.generation, token.issued) => *known = token,
             Some(_) => {}
@@ -38,7 +42,8 @@ pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> Can
     tokens.sort_by_key(|token| Reverse((token.issued, token.generation)));
     let sessions = tokens.len();
     tokens.truncate(LOADED_MOST);
-    Candidates { tokens, sessions, several: values(headers, name).nth(1).is_some() }
+    let count = values(headers, name).count();
+    Candidates { tokens, sessions, several: count > 1, all_ours: verified == count }
 }
 
 fn same(a: &Id, b: &Id) -> bool {
@@ -105,9 +110,11 @@ mod tests {
             .map(|v| format!("sid={v}"));
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, cookies.join("; ").parse().expect("a header value"));
-        let Candidates { tokens, sessions, several } = candidates(&headers, "sid", &keys);
-        assert_eq!((sessions, several), (4, true));
+        let Candidates { tokens, sessions, several, all_ours } = candidates(&headers, "sid", &keys);
+        assert_eq!((sessions, several, all_ours), (4, true, false));
         let seen: Vec<_> = tokens.iter().map(|token| (token.id.as_bytes()[0], token.generation)).collect();
         assert_eq!(seen, [(4, 1), (3, 1), (2, 2)]);
+        headers.insert(COOKIE, cookies[..2].join("; ").parse().expect("a header value"));
+        assert!(candidates(&headers, "sid", &keys).all_ours);
     }
 }

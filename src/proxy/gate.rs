@@ -1,11 +1,13 @@
 //! What the layers do with each request: see its origin, and strip what was not believed.
 
-use http::Request;
+use http::{HeaderMap, Request};
 
 use super::Origin;
+use super::forwarded;
+use super::list::from_right;
 use super::peer::Peer;
 use super::strip::strip;
-use super::trust::Trust;
+use super::trust::{Trust, X_FORWARDED_PROTO};
 use crate::event::{self, Throttle};
 
 /// A layer's trust.
@@ -13,6 +15,8 @@ use crate::event::{self, Throttle};
 pub(crate) struct Gate {
     pub(crate) trust: Trust,
     pub(crate) strip: bool,
+    /// Tell when a proxy that is not believed says https.
+    pub(crate) tell_https: bool,
 }
 
 impl Gate {
@@ -39,9 +43,25 @@ impl Gate {
             event::unknown_peer(told);
         }
         let origin = self.trust.origin(request);
+        if self.tell_https
+            && !origin.https
+            && let Some(header) = says_https(request.headers())
+        {
+            event::https_not_believed(told, peer, header);
+        }
         if self.strip {
             strip(request.headers_mut(), &self.trust, peer);
         }
         origin
     }
+}
+
+/// Which header says that the client came by https, whoever sent it.
+fn says_https(headers: &HeaderMap) -> Option<&'static str> {
+    let proto = from_right(headers, &X_FORWARDED_PROTO).next();
+    if proto.is_some_and(|word| word.eq_ignore_ascii_case(b"https")) {
+        return Some("X-Forwarded-Proto");
+    }
+    let forwarded = forwarded::from_right(headers).next().flatten();
+    forwarded.is_some_and(|element| element.https == Some(true)).then_some("Forwarded")
 }

@@ -22,7 +22,7 @@ pub struct OriginLayer {
 impl OriginLayer {
     /// With this trust.
     pub fn new(trust: Trust) -> Self {
-        let gate = Gate { trust, strip: false }.check();
+        let gate = Gate { trust, ..Gate::default() }.check();
         Self { gate, told: Arc::default() }
     }
 

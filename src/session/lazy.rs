@@ -44,8 +44,10 @@ pub(crate) struct Visit {
     layer: Arc<Shared>,
     /// Verified, newest first.
     tokens: Vec<Token>,
-    /// The request carried several of our cookies.
-    duplicates: bool,
+    /// The request carried several cookies of our name.
+    several: bool,
+    /// All of them are ours.
+    all_ours: bool,
     pub(super) origin: Origin,
     agent: Option<HeaderValue>,
     pub(super) budget: Budget,
@@ -61,7 +63,8 @@ impl LazySession {
         Self(Arc::new(Visit {
             layer,
             tokens: found.tokens,
-            duplicates: found.several,
+            several: found.several,
+            all_ours: found.all_ours,
             origin,
             agent,
             budget: Budget::default(),
@@ -133,8 +136,11 @@ impl Visit {
         look(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn has_duplicates(&self) -> bool {
-        self.duplicates
+    /// Whether cookies of our name may stand in other places than where they are set now: the request brought several,
+    /// or one that may have been set under another configuration. And whether all it brought are ours.
+    pub(super) fn others(&self) -> Option<bool> {
+        let old = self.tokens.iter().any(|token| token.issued < self.layer.begun.as_token_secs());
+        (self.several || old).then_some(self.all_ours)
     }
 
     async fn look_up(&self) -> Result<(), Unavailable> {

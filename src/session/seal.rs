@@ -114,13 +114,16 @@ impl Visit {
             (held.removal, cookie, held.expire_variants)
         });
         let mut cookies = Vec::new();
-        if expire && self.has_duplicates() {
-            cookies.extend(attributes.remove_variants(self.origin.https));
+        if let Some(all_ours) = self.others().filter(|_| expire) {
+            cookies.extend(attributes.remove_others(&self.origin, all_ours));
         }
         match cookie {
             Some(cookie) => cookies.push(cookie),
-            None if removal => cookies.extend(attributes.remove(self.origin.https)),
+            None if removal => cookies.extend(attributes.remove(&self.origin)),
             None => {}
+        }
+        if !cookies.is_empty() && attributes.domains.miss(self.origin.host.as_deref()) {
+            event::host_not_covered(&self.layer().told, self.origin.host.as_deref());
         }
         Settled { refused, cookies }
     }
@@ -130,6 +133,6 @@ impl Visit {
         let (attributes, record) = (&self.layer().attributes, &live.record);
         let value = self.layer().keys.sign(&attributes.name, &live.id, record.generation, due.at.as_token_secs());
         let max_age = (attributes.persistent || record.life.own).then(|| record.life.max_age(due.at));
-        attributes.set(value, max_age, self.origin.https)
+        attributes.set(value, max_age, &self.origin)
     }
 }

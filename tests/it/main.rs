@@ -10,6 +10,7 @@ mod concurrency;
 mod contract;
 mod cookies;
 mod documents;
+mod domains;
 mod drift;
 mod edge;
 mod faults;

@@ -78,7 +78,20 @@ async fn cookies_that_browsers_would_drop_are_refused() {
         &[("COOKIE_DOMAIN", "[::1]")],
         &[("COOKIE_DOMAIN", "example.org:8080")],
         &[("COOKIE_DOMAIN", "exa mple.org")],
-        &[("COOKIE_DOMAIN", "a.org,b.org")],
+        &[("COOKIE_DOMAIN", "org")],
+        &[("COOKIE_DOMAIN", "co.uk")],
+        &[("COOKIE_DOMAIN", ".github.io")],
+        &[("COOKIE_DOMAIN", "*.example.org")],
+        &[("COOKIE_DOMAIN", "https://example.org")],
+        &[("COOKIE_DOMAIN", "example.org.")],
+        &[("COOKIE_DOMAIN", "-a.example.org")],
+        &[("COOKIE_DOMAIN", "xn--a.example.org")],
+        &[("COOKIE_DOMAIN", "公司.cn")],
+        &[("COOKIE_DOMAIN", "a.org,co.uk")],
+        &[("COOKIE_DOMAIN", "a.org,,b.org")],
+        &[("COOKIE_DOMAIN", "a.org,localhost")],
+        &[("COOKIE_DOMAIN", "a.org,10.0.0.1")],
+        &[("COOKIE_SECURE", "always"), ("COOKIE_DOMAIN", "a.org,b.org"), ("COOKIE_NAME", "__Host-sid")],
     ])
     .await;
 }

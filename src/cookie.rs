@@ -31,7 +31,8 @@ pub enum SameSite {
     /// Top-level navigations by link only.
     #[default]
     Lax,
-    /// None.
+    /// None: who comes by a link from elsewhere looks like a first visit. A page that stores something then begins
+    /// another session, whose cookie takes the place of the user's.
     Strict,
     /// All; browsers keep it only with `Secure`.
     None,

@@ -19,7 +19,7 @@ impl Site {
     }
 
     async fn start_on(instances: u8, chromium: &Chromium, env: &[(&str, &str)]) -> Self {
-        let fleet = Fleet::start_with(instances, &[env, &[("COOKIE_SECURE", "always")]].concat()).await;
+        let fleet = Fleet::start_with(instances, &[&[("COOKIE_SECURE", "always")], env].concat()).await;
         let settings = NginxSettings {
             upstreams: fleet.instances.iter().map(Instance::port).collect(),
             tls: Some(chromium.certificate()),

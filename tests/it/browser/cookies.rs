@@ -43,6 +43,24 @@ async fn a_parent_domains_cookie_is_shared_by_its_subdomains_and_not_with_a_sist
 }
 
 #[tokio::test]
+async fn with_auto_the_cookie_is_secure_where_the_browser_came_by_https() {
+    let chromium = Chromium::turn().await;
+    let tab = chromium.tab();
+    let env = [("COOKIE_SECURE", "auto"), ("CLIENT_IP_SOURCE", "x-forwarded-for"), ("TRUSTED_PROXIES", "127.0.0.1")];
+    let site = Site::start(&chromium, &env).await;
+    let plain = format!("http://example.net:{}", site.nginx.port());
+    for (url, secure) in [(site.at(SHOP, "/count"), true), (format!("{plain}/count"), false)] {
+        for count in 1..=2 {
+            tab.open(&url).await;
+            assert_eq!(tab.json().await["count"], count, "{url}");
+        }
+        let cookies = tab.cookies().await;
+        let of_this = cookies.iter().filter(|cookie| cookie["secure"] == secure).count();
+        assert_eq!(of_this, 1, "{url}: {cookies:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_out_removes_the_cookie_whatever_its_attributes() {
     let chromium = Chromium::turn().await;
     let tab = chromium.tab();

@@ -51,6 +51,20 @@ async fn a_strict_cookie_is_sent_with_neither_and_is_there_afterwards() {
     assert_eq!(site.me(tab, SHOP).await["user"], "ada");
 }
 
+/// What cannot be told from a first visit: the browser keeps the cookie back and takes a new one.
+#[tokio::test]
+async fn what_is_stored_on_the_way_from_another_site_without_the_strict_cookie_begins_another_session() {
+    let chromium = Chromium::turn().await;
+    let tab = chromium.tab();
+    let site = Site::start(&chromium, &[("COOKIE_SAME_SITE", "strict")]).await;
+    site.log_in(tab, SHOP, "ada").await;
+    show(&site, tab, ELSEWHERE, &format!("<a href='{}'>to the shop</a>", site.at(SHOP, "/count"))).await;
+    tab.click("a").await;
+    tab.until("location.pathname == '/count' && document.readyState == 'complete'").await;
+    assert_eq!(tab.json().await, json!({ "count": 1, "session": false }));
+    assert_eq!(site.me(tab, SHOP).await["user"], json!(null));
+}
+
 #[tokio::test]
 async fn a_cookie_of_same_site_none_is_sent_with_both() {
     let chromium = Chromium::turn().await;

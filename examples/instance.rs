@@ -3,6 +3,8 @@
 //! A setting that cannot work stops it with status 2 and one line on stderr. It starts also while the store is away.
 //! SIGTERM drains the requests in flight, then exits 0.
 
+#[path = "instance/devices.rs"]
+mod devices;
 #[path = "instance/frame.rs"]
 mod frame;
 #[path = "instance/leaving.rs"]

@@ -184,6 +184,8 @@ pub enum ErrorKind {
     Serialize,
     /// The value under the key does not have this shape; other keys are unharmed: 500.
     Undecodable,
+    /// The user has as many sessions as they may have: 403.
+    Cap,
     /// The store did not answer; whether it was applied is unknown, and it will not be applied later: 503.
     Unavailable,
 }
@@ -206,6 +208,7 @@ impl Error {
             ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorKind::NotANumber | ErrorKind::Overflow => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Sealed | ErrorKind::Serialize | ErrorKind::Undecodable => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorKind::Cap => StatusCode::FORBIDDEN,
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -235,6 +238,7 @@ impl fmt::Display for Error {
             ErrorKind::Overflow => "the session value would not fit into 64 bits",
             ErrorKind::Serialize => "the session value cannot be written as JSON",
             ErrorKind::Undecodable => "the session value does not have this shape",
+            ErrorKind::Cap => "the user has as many sessions as they may have",
             ErrorKind::Unavailable => "the session store is unavailable",
         })
     }

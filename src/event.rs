@@ -145,6 +145,12 @@ pub(crate) fn slide_failed(session: Handle, cause: &Unavailable) {
     tracing::debug!(event = "slide_failed", %session, cause = %cause, "session life not extended");
 }
 
+/// Something that a roster was to learn beside a request did not reach it; what is asked of the records later makes up
+/// for it.
+pub(crate) fn roster_failed(cause: &Unavailable) {
+    tracing::debug!(event = "roster_failed", cause = %cause, "roster not told");
+}
+
 /// A request carried several verified cookies of our name.
 pub(crate) fn duplicate_cookies(throttle: &Throttle, count: usize) {
     if throttle.may_tell("duplicate_cookies") {

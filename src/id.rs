@@ -35,10 +35,7 @@ impl Id {
 
     /// The first 16 bytes of SHA-256 over the id.
     pub(crate) fn handle(&self) -> Handle {
-        let digest = Sha256::digest(self.0);
-        let mut handle = [0; Handle::LEN];
-        handle.copy_from_slice(&digest[..Handle::LEN]);
-        Handle(handle)
+        Handle::from_digest(&Sha256::digest(self.0).into())
     }
 }
 
@@ -77,6 +74,13 @@ impl Handle {
     /// Adds its text.
     pub(crate) fn push_to(self, text: &mut String) {
         URL_SAFE_NO_PAD.encode_string(self.0, text);
+    }
+
+    /// The first 16 bytes of a digest.
+    pub(crate) fn from_digest(digest: &[u8; 32]) -> Self {
+        let mut handle = [0; Self::LEN];
+        handle.copy_from_slice(&digest[..Self::LEN]);
+        Self(handle)
     }
 
     /// One of `count` places, the same each time.
@@ -132,6 +136,13 @@ impl WriteId {
     /// [`UnavailableKind::Internal`] when the operating system has no random numbers to give.
     pub fn random() -> Result<Self, Unavailable> {
         random_bytes().map(Self)
+    }
+}
+
+#[cfg(test)]
+impl WriteId {
+    pub(crate) fn numbered(number: u8) -> Self {
+        Self([number; Self::LEN])
     }
 }
 

@@ -16,6 +16,7 @@ use crate::proxy::{Gate, Trust};
 use crate::record::Limits;
 use crate::service::SessionService;
 use crate::session::Turns;
+use crate::store::roster::{Cap, Roster};
 use crate::store::{AnyStore, Store};
 
 /// A [`tower_layer::Layer`] that gives each request its session.
@@ -40,11 +41,12 @@ pub struct SessionLayer {
 /// What all requests of a layer share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) store: Box<dyn AnyStore>,
+    pub(crate) store: Arc<dyn AnyStore>,
     pub(crate) keys: KeyRing,
     pub(crate) attributes: Attributes,
     pub(crate) lifetime: Lifetime,
     pub(crate) limits: Limits,
+    pub(crate) cap: Option<Cap>,
     pub(crate) gate: Gate,
     pub(crate) drift: Watch,
     pub(crate) turns: Turns,
@@ -59,12 +61,12 @@ impl SessionLayer {
     /// # Errors
     ///
     /// None with the defaults; the signature is that of [`SessionLayerBuilder::build`].
-    pub fn new(store: impl Store, keys: KeyRing) -> Result<Self, ConfigError> {
+    pub fn new(store: impl Store + Roster, keys: KeyRing) -> Result<Self, ConfigError> {
         Self::builder(store, keys).build()
     }
 
     /// A layer with options of one's own.
-    pub fn builder<S: Store>(store: S, keys: KeyRing) -> SessionLayerBuilder<S> {
+    pub fn builder<S: Store + Roster>(store: S, keys: KeyRing) -> SessionLayerBuilder<S> {
         SessionLayerBuilder {
             store,
             keys,
@@ -74,6 +76,7 @@ impl SessionLayer {
             absolute: None,
             idle_anonymous: None,
             limits: Limits::default(),
+            cap: None,
             gate: Gate::default(),
             drift: Watch::default(),
         }
@@ -101,6 +104,7 @@ impl<S> Layer<S> for SessionLayer {
 /// | [`cookie_same_site`](Self::cookie_same_site) | [`SameSite::Lax`] |
 /// | [`cookie_partitioned`](Self::cookie_partitioned), [`cookie_persistent`](Self::cookie_persistent) | false, true |
 /// | [`limits`](Self::limits) | [`Limits::default`] |
+/// | [`cap`](Self::cap) | none |
 /// | [`trust`](Self::trust), [`strip_unbelieved`](Self::strip_unbelieved) | [`Trust::Peer`], false |
 /// | [`drift`](Self::drift), [`keep_addresses`](Self::keep_addresses), [`on_drift`](Self::on_drift) | true, [`Addresses::Whole`], none |
 #[derive(Debug)]
@@ -114,11 +118,12 @@ pub struct SessionLayerBuilder<S> {
     absolute: Option<Duration>,
     idle_anonymous: Option<Duration>,
     limits: Limits,
+    cap: Option<Cap>,
     gate: Gate,
     drift: Watch,
 }
 
-impl<S: Store> SessionLayerBuilder<S> {
+impl<S: Store + Roster> SessionLayerBuilder<S> {
     /// A session ends when it was not used for this long. Its life slides only when less than
     /// [`refresh_within`](Self::refresh_within) is left, so the effective idle limit lies between the two.
     pub fn idle(mut self, idle: Duration) -> Self {
@@ -266,6 +271,16 @@ impl<S: Store> SessionLayerBuilder<S> {
         self
     }
 
+    /// How many sessions a user may have at the same time, exactly, on all instances together.
+    ///
+    /// Of a user's sessions under [`Cap::Evict`] the oldest end when another begins, and say so in their
+    /// [`State`](crate::State). Under [`Cap::Refuse`] a log-in beyond the cap fails with
+    /// [`ErrorKind::Cap`](crate::ErrorKind::Cap); one that crashed keeps nobody out for longer than a minute.
+    pub fn cap(mut self, cap: impl Into<Option<Cap>>) -> Self {
+        self.cap = cap.into();
+        self
+    }
+
     /// The layer.
     ///
     /// # Errors
@@ -287,13 +302,17 @@ impl<S: Store> SessionLayerBuilder<S> {
                 return Err(ConfigError::new("limits", format_args!("{name} 0"), "must be above zero"));
             }
         }
+        if let Some(Cap::Evict(0) | Cap::Refuse(0)) = self.cap {
+            return Err(ConfigError::new("cap", 0, "must be at least 1"));
+        }
         let shared = Shared {
             lifetime: lifetime.check()?,
             attributes: self.attributes.check()?,
             begun: self.store.now(),
-            store: Box::new(self.store),
+            store: Arc::new(self.store),
             keys: self.keys,
             limits,
+            cap: self.cap,
             gate: self.gate.check(),
             drift: self.drift,
             turns: Turns::default(),

@@ -141,6 +141,7 @@
 //!
 //! [tower]: https://docs.rs/tower
 
+mod beside;
 mod clock;
 mod cookie;
 mod delta;
@@ -161,6 +162,7 @@ mod record;
 mod service;
 mod session;
 pub mod store;
+pub mod users;
 
 pub use crate::cookie::{SameSite, Secure};
 pub use crate::drift::{Addresses, Distance, Drift, UserAgent, What};
@@ -172,3 +174,6 @@ pub use crate::proxy::{Encrypted, Forwarding, Host, Origin, OriginLayer, OriginS
 pub use crate::record::Limits;
 pub use crate::service::{ResponseFuture, SessionService};
 pub use crate::session::{LazySession, Session, State};
+pub use crate::store::Reason;
+pub use crate::store::roster::Cap;
+pub use crate::users::{Device, Users};

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub(crate) use self::seen::Asks;
 pub use self::seen::{Changed, Drifted, Lately, Note, Seen, Sighting};
 use crate::clock::Timestamp;
+use crate::store::roster::Membership;
 
 /// The version of the record's format that this crate writes. A record of a newer one is kept and reported, never
 /// overwritten; fields that this version does not know are left alone.
@@ -28,10 +29,19 @@ pub struct Record {
     pub user: Option<String>,
     /// What it was seen with lately.
     pub seen: Seen,
+    /// The session's place in their roster. None where the record is of a version without rosters.
+    pub membership: Option<Membership>,
     /// The application's values, each as JSON text.
     pub data: BTreeMap<String, String>,
     /// What was left of its life when it was read.
     pub expires_in: Duration,
+}
+
+impl Record {
+    /// When the session came into its roster, as a tick; of one that was never in, when it was born.
+    pub(crate) fn serial(&self) -> u64 {
+        self.membership.map_or(self.born.as_millis(), |membership| membership.serial)
+    }
 }
 
 /// The limits of one session.

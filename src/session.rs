@@ -4,13 +4,16 @@
 //! handler has answered, whole or not at all. What has a result is *at once*: it is applied, together with what was
 //! staged before it, when its future is awaited.
 
+mod admit;
 mod at_once;
+mod devices;
 mod held;
 mod lazy;
 mod log_in;
 mod seal;
 mod standing;
 mod turns;
+mod upkeep;
 mod write;
 
 use std::fmt;
@@ -23,12 +26,13 @@ use serde::de::DeserializeOwned;
 pub use self::lazy::LazySession;
 pub(crate) use self::lazy::Visit;
 pub(crate) use self::seal::Settled;
-use self::standing::Standing;
+use self::standing::{Dead, Standing};
 pub(crate) use self::turns::Turns;
 use crate::delta::Change;
 use crate::error::{Error, ErrorKind};
 use crate::id::Handle;
 use crate::lifetime;
+use crate::store::Reason;
 
 /// The session of one request, shared by its clones.
 ///
@@ -66,6 +70,9 @@ pub enum State {
     /// The cookie's session was ended, or logged in anew, less than a minute ago: this request was under way, or its
     /// client has not got the news. It reads as empty, and nothing but a log-in is stored.
     Stale,
+    /// The cookie's session was ended by others, for this reason. It reads as empty. For a minute it is as a stale one;
+    /// after that, as a new one. The reason is known for as long as the session could have lived.
+    Ended(Reason),
 }
 
 /// Reading. None of it waits or fails for the store's sake: the record was read when the session was extracted.
@@ -99,11 +106,13 @@ impl Session {
         self.0.held(|held| held.live().and_then(|live| live.record.user.clone()))
     }
 
-    /// New, live or stale.
+    /// New, live, stale, or ended by others.
     pub fn state(&self) -> State {
         self.0.held(|held| match held.standing() {
-            Standing::New { .. } => State::New,
             Standing::Live(_) => State::Live,
+            Standing::New { dead: Some(Dead { reason: Some(reason), .. }) }
+            | Standing::Stale { dead: Dead { reason: Some(reason), .. } } => State::Ended(*reason),
+            Standing::New { .. } => State::New,
             Standing::Stale { .. } | Standing::Ended => State::Stale,
         })
     }

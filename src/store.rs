@@ -3,12 +3,14 @@
 //! A store decides each write alone, atomically and on its own clock. The sentences at the methods are the contract;
 //! one suite of tests runs them on every store in this crate.
 
+mod endings;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "redis")]
 mod retry;
-mod rules;
+pub mod roster;
+pub(crate) mod rules;
 
 use std::fmt;
 use std::future::Future;
@@ -23,6 +25,9 @@ use crate::id::Handle;
 pub use crate::id::WriteId;
 pub use crate::record::{Changed, Drifted, FORMAT_VERSION, Lately, Life, Limits, Note, Record, Seen, Sighting, Size};
 
+pub use self::endings::{Endings, News};
+use self::roster::Membership;
+pub use self::roster::Roster;
 pub(crate) use self::rules::integer;
 
 pub use self::memory::{MemoryStore, MemoryStoreBuilder};
@@ -80,10 +85,51 @@ pub enum Loaded {
     Found(Box<Record>),
     /// A session that was destroyed less than [`GRACE`] ago.
     Tombstone,
+    /// A session that others ended. It is remembered for as long as it could have lived.
+    Ended {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: Reason,
+    },
     /// Nothing.
     Missing,
     /// Something that this version cannot read; it is left as it is.
     Unreadable(Unavailable),
+}
+
+/// Why a session was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Its own log-out.
+    LogOut,
+    /// It was ended by name: from another device, or by an administrator.
+    Ended,
+    /// All sessions of its user, or all others, were ended.
+    Everywhere,
+    /// Its user logged in elsewhere, and may have so many sessions and no more.
+    Evicted,
+}
+
+impl Reason {
+    /// One word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LogOut => "log_out",
+            Self::Ended => "ended",
+            Self::Everywhere => "everywhere",
+            Self::Evicted => "evicted",
+        }
+    }
+
+    /// The reason of this word; of one that a later version wrote, that it was ended.
+    pub(crate) fn of(word: &str) -> Self {
+        [Self::LogOut, Self::Everywhere, Self::Evicted]
+            .into_iter()
+            .find(|reason| reason.as_str() == word)
+            .unwrap_or(Self::Ended)
+    }
 }
 
 /// One write to one record.
@@ -116,6 +162,18 @@ pub enum Act {
     },
     /// End it, leaving a tombstone.
     Destroy,
+    /// End it on behalf of its user, whatever its generation, leaving a tombstone that says why. It is [`Outcome::Gone`]
+    /// when the record is another's, [`Outcome::Superseded`] when it came into its roster at or after `before`.
+    End {
+        /// Whose it must be.
+        user: String,
+        /// A tick of their roster.
+        before: Option<u64>,
+        /// Why.
+        reason: Reason,
+    },
+    /// Note the session's place in its user's roster, under exactly this generation.
+    Place(Membership),
     /// Leave a tombstone where no session lives; note the time on a record of a higher generation.
     Bury,
 }
@@ -125,6 +183,8 @@ pub enum Act {
 pub struct Create {
     /// The user who is logged in with it.
     pub user: Option<String>,
+    /// Its place in their roster.
+    pub membership: Option<Membership>,
     /// Its idle limit, and whether that is its own.
     pub idle: (Duration, bool),
     /// The absolute limit, from now on.
@@ -178,6 +238,8 @@ pub enum Intent {
         absolute: Option<Duration>,
         /// Whether a record that is already this user's, under a higher generation, is to be bound again.
         reissue: bool,
+        /// The session's place in the user's roster.
+        membership: Option<Membership>,
     },
 }
 
@@ -224,9 +286,14 @@ pub struct Done {
 pub struct Budget(AtomicU64);
 
 impl Budget {
+    /// What was spent.
+    pub(crate) fn spent(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+
     /// What is left of `limit`.
     pub fn left(&self, limit: Duration) -> Duration {
-        limit.saturating_sub(Duration::from_micros(self.0.load(Ordering::Relaxed)))
+        limit.saturating_sub(self.spent())
     }
 
     /// Adds the time of one call.
@@ -242,17 +309,32 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send +
 pub(crate) trait AnyStore: Send + Sync {
     fn load<'a>(&'a self, handles: &'a [Handle], budget: &'a Budget) -> Boxed<'a, Vec<Loaded>>;
     fn apply<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome>;
+    fn enrol<'a>(&'a self, name: roster::Name, act: &'a roster::Act, budget: &'a Budget) -> Boxed<'a, roster::Outcome>;
+    fn announce<'a>(&'a self, handles: &'a [Handle], reason: Reason, budget: &'a Budget) -> Boxed<'a, ()>;
+    fn endings(&self) -> Endings;
     fn now(&self) -> Timestamp;
     fn budget(&self) -> Duration;
 }
 
-impl<S: Store> AnyStore for S {
+impl<S: Store + Roster> AnyStore for S {
     fn load<'a>(&'a self, handles: &'a [Handle], budget: &'a Budget) -> Boxed<'a, Vec<Loaded>> {
         Box::pin(Store::load(self, handles, budget))
     }
 
     fn apply<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome> {
         Box::pin(Store::apply(self, write, budget))
+    }
+
+    fn enrol<'a>(&'a self, name: roster::Name, act: &'a roster::Act, budget: &'a Budget) -> Boxed<'a, roster::Outcome> {
+        Box::pin(Roster::enrol(self, name, act, budget))
+    }
+
+    fn announce<'a>(&'a self, handles: &'a [Handle], reason: Reason, budget: &'a Budget) -> Boxed<'a, ()> {
+        Box::pin(Roster::announce(self, handles, reason, budget))
+    }
+
+    fn endings(&self) -> Endings {
+        Roster::endings(self)
     }
 
     fn now(&self) -> Timestamp {

@@ -105,7 +105,7 @@ pub(crate) fn state_name(state: State) -> &'static str {
     match state {
         State::New => "new",
         State::Live => "live",
-        State::Stale => "stale",
+        State::Stale | State::Ended(_) => "stale",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, ETAG, HeaderMap, IF_NONE_MATCH};
 use axum::response::{Html, IntoResponse, Response};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use stickless::{Error, Origin, Session, Unavailable};
 use tokio::time::sleep;
 
+use crate::devices;
 use crate::page::{self, Page};
 use crate::settings::Store;
 
@@ -52,12 +53,7 @@ pub(crate) fn routes(home: Page, store: Store) -> Router {
         .route("/rotate", post(rotate))
         .route("/logout", post(logout))
         .route("/remember-me", post(remember_me));
-    let not_yet = Router::new()
-        .route("/logout-everywhere", post(not_implemented))
-        .route("/logout-others", post(not_implemented))
-        .route("/devices", get(not_implemented))
-        .route("/devices/{id}/logout", post(async |_: Path<String>| not_implemented().await));
-    read.merge(write).merge(not_yet).with_state(App { page: Arc::new(home), store })
+    read.merge(write).merge(devices::routes()).with_state(App { page: Arc::new(home), store })
 }
 
 #[derive(Deserialize)]
@@ -101,6 +97,9 @@ struct Me {
     count: Value,
     expires_in_ms: Option<u64>,
     state: &'static str,
+    /// Of a session that others ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 async fn me(session: Session) -> Json<Me> {
@@ -110,6 +109,7 @@ async fn me(session: Session) -> Json<Me> {
         count: session.get::<Value>("n").map_or(Value::Null, |count| count.unwrap_or_else(|| json!(0))),
         expires_in_ms: session.expires_in().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
         state: page::state_name(session.state()),
+        reason: if let stickless::State::Ended(reason) = session.state() { Some(reason.as_str()) } else { None },
     })
 }
 
@@ -264,8 +264,4 @@ async fn fail(session: Session) -> Result<StatusCode, Error> {
 
 async fn readyz(State(app): State<App>) -> Result<StatusCode, Unavailable> {
     app.store.ping().await.map(|()| StatusCode::OK)
-}
-
-async fn not_implemented() -> StatusCode {
-    StatusCode::NOT_IMPLEMENTED
 }

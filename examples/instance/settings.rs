@@ -7,8 +7,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
-use stickless::store::{Budget, MemoryStore, RedisStore, Store as _};
-use stickless::{ConfigError, KeyRing, SameSite, Secure, SessionLayer, Unavailable};
+use stickless::store::{Budget, MemoryStore, RedisStore, Roster, Store as _};
+use stickless::{Cap, ConfigError, KeyRing, SameSite, Secure, SessionLayer, Unavailable};
 
 use crate::proxies::Proxies;
 
@@ -38,6 +38,7 @@ pub(crate) struct SessionSettings {
     pub(crate) refresh_within: Option<Duration>,
     pub(crate) idle_anonymous: Option<Duration>,
     absolute: Option<Duration>,
+    pub(crate) cap: Option<Cap>,
 }
 
 #[derive(Clone)]
@@ -87,6 +88,7 @@ impl Settings {
                 refresh_within: env.optional_seconds("SESSION_REFRESH_WITHIN")?,
                 absolute: env.optional_seconds("SESSION_ABSOLUTE")?.filter(|limit| !limit.is_zero()),
                 idle_anonymous: env.optional_seconds("SESSION_IDLE_ANONYMOUS")?.filter(|limit| !limit.is_zero()),
+                cap: env.cap()?,
             },
             cookie: CookieSettings::read(&env)?,
             proxies: Proxies::read(&env)?,
@@ -125,12 +127,13 @@ impl Settings {
         }
     }
 
-    fn build(self, store: impl stickless::store::Store, keys: KeyRing) -> Result<SessionLayer, String> {
+    fn build(self, store: impl stickless::store::Store + Roster, keys: KeyRing) -> Result<SessionLayer, String> {
         let (session, cookie) = (self.session, self.cookie);
         let mut builder = SessionLayer::builder(store, keys)
             .idle(session.idle)
             .absolute(session.absolute)
             .idle_anonymous(session.idle_anonymous)
+            .cap(session.cap)
             .cookie_name(cookie.name)
             .cookie_path(cookie.path)
             .cookie_http_only(cookie.http_only)
@@ -190,7 +193,7 @@ impl Store {
 }
 
 /// Settings of features that are not built yet, with the one value that asks for nothing of them.
-const NOT_YET: [(&str, &str); 3] = [("STORE_CA", ""), ("DURABILITY", "async"), ("SESSION_CAP", "0")];
+const NOT_YET: [(&str, &str); 2] = [("STORE_CA", ""), ("DURABILITY", "async")];
 
 /// All settings.
 const NAMES: [&str; 27] = [
@@ -270,6 +273,18 @@ impl Environment {
         found.map(|(_, value)| *value).ok_or_else(|| format!("{name} = {text}: must be one of {}", words.join(", ")))
     }
 
+    /// `N:evict` or `N:refuse`; `0` is none.
+    fn cap(&self) -> Result<Option<Cap>, String> {
+        let text = self.text("SESSION_CAP", "0");
+        let (most, policy) = text.split_once(':').unwrap_or((&text, ""));
+        match (most.parse(), policy) {
+            (Ok(0_u32), "") => Ok(None),
+            (Ok(most @ 1..), "evict") => Ok(Some(Cap::Evict(most))),
+            (Ok(most @ 1..), "refuse") => Ok(Some(Cap::Refuse(most))),
+            _ => Err(format!("SESSION_CAP = {text}: must be 0, N:evict or N:refuse")),
+        }
+    }
+
     fn refuse_unknown(&self) -> Result<(), String> {
         for (name, nothing) in NOT_YET {
             let value = self.text(name, nothing);
@@ -294,6 +309,7 @@ pub(crate) fn named(error: &ConfigError) -> String {
         "refresh_within" => "SESSION_REFRESH_WITHIN",
         "absolute" => "SESSION_ABSOLUTE",
         "idle_anonymous" => "SESSION_IDLE_ANONYMOUS",
+        "cap" => "SESSION_CAP",
         "cookie_name" => "COOKIE_NAME",
         "cookie_path" => "COOKIE_PATH",
         "cookie_domain" => "COOKIE_DOMAIN",

@@ -1,6 +1,7 @@
 //! Browser and platform out of a `User-Agent`, by woothee's data.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use woothee::parser::Parser;
 
@@ -58,6 +59,16 @@ impl UserAgent {
             Ordering::Greater => Distance::NewerVersion,
             Ordering::Less => Distance::OlderVersion,
             Ordering::Equal => Distance::SameBrowser,
+        }
+    }
+}
+
+impl fmt::Display for UserAgent {
+    /// Such as `Firefox on Linux`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.platform.as_str() {
+            "" => f.write_str(&self.family),
+            platform => write!(f, "{} on {platform}", self.family),
         }
     }
 }

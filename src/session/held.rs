@@ -6,7 +6,7 @@ use super::standing::{Dead, Due, Live, Standing, Why};
 use crate::clock::Timestamp;
 use crate::delta::{Change, Delta};
 use crate::error::{Error, ErrorKind};
-use crate::id::Id;
+use crate::id::{Handle, Id};
 use crate::record::{Limits, Record, Size};
 use crate::store::Done;
 
@@ -71,6 +71,19 @@ impl Held {
             Standing::Live(live) if !self.log_out => Some(live),
             _ => None,
         }
+    }
+
+    /// The user who is logged in, also while a log-out is staged.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Live(live) => live.record.user.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The session and its user.
+    pub(crate) fn live_user(&self) -> Option<(Handle, String)> {
+        self.live().and_then(|live| Some((live.id.handle(), live.record.user.clone()?)))
     }
 
     /// The verified cookie that has no session, if one was presented.
@@ -241,6 +254,15 @@ impl Held {
             self.due = Some(Due { proof: Instant::now(), at: done.at, why });
         } else if let Some(due) = &mut self.due {
             (due.proof, due.at) = (Instant::now(), done.at);
+        }
+    }
+
+    /// A log-in has written its record, and did not come in: its cookie is not sent, and nothing more is stored.
+    pub(crate) fn unconfirmed(&mut self) {
+        self.due = None;
+        if let Standing::Live(live) = &self.standing {
+            let dead = Dead::new(live.id.clone(), live.record.generation, true);
+            self.standing = Standing::Stale { dead };
         }
     }
 

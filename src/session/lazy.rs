@@ -1,28 +1,25 @@
 //! The cheap handle that the layer puts into each request: the record is read at first use, once.
 
 use std::fmt;
-use std::future::{Future as _, poll_fn};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
-use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::Session;
 use super::held::Held;
-use super::standing::{Stand, Standing, stand};
-use crate::clock::Timestamp;
+use super::standing::{Stand, stand};
+use super::upkeep::Upkeep;
+use crate::beside::beside;
 use crate::cookie::Candidates;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event;
-use crate::id::WriteId;
 use crate::keys::Token;
 use crate::layer::Shared;
 use crate::proxy::Origin;
-use crate::store::{Act, Budget, Outcome, Sighting, Write};
+use crate::store::{Budget, Sighting};
 
 /// The session of a request, not read yet. It is in the request's extensions, for services without extractors.
 ///
@@ -152,31 +149,17 @@ impl Visit {
         let now = self.layer.store.now();
         let Stand { standing, due, behind } = stand(&self.tokens, loaded, now)
             .inspect_err(|cause| event::record_unreadable(&self.layer.told, handles.first().copied(), cause))?;
-        let slide = self.slide(&standing, behind, now);
+        let upkeep = Upkeep::of(self, &standing, behind, now);
         self.held(|held| held.looked_up(standing, due));
-        if let Some(slide) = slide {
-            self.slide_beside(slide).await;
+        if let Some(upkeep) = upkeep {
+            let layer = self.layer.clone();
+            beside(async move { upkeep.carry_out(&layer).await }).await;
         }
         Ok(())
     }
 
-    /// The slide that reading the session asks for: its life is short enough, its generation is behind, or it is seen
-    /// with something else than before.
-    fn slide(&self, standing: &Standing, behind: bool, now: Timestamp) -> Option<Slide> {
-        let Standing::Live(live) = standing else { return None };
-        let (layer, record, handle) = (&self.layer, &live.record, live.id.handle());
-        let times = (layer.lifetime.interval(&record.life), now);
-        let seen = layer.drift.compare(handle, &record.seen, self.client(), times);
-        // A slide does no harm twice; a note must be recognised.
-        let id = if seen.is_some() { WriteId::random().ok()? } else { WriteId::default() };
-        let within = layer.lifetime.due(record, now).or(behind.then_some(Duration::ZERO));
-        let within = within.or(seen.as_ref().map(|_| Duration::ZERO))?;
-        let act = Act::Slide { within, seen };
-        let write = Write { handle, generation: record.generation, id, act };
-        Some(Slide { write, user: record.user.clone() })
-    }
-
-    fn client(&self) -> (Option<IpAddr>, Option<&HeaderValue>) {
+    /// The client's address and user agent, as this request has them.
+    pub(super) fn client(&self) -> (Option<IpAddr>, Option<&HeaderValue>) {
         (self.origin.client, self.agent.as_ref())
     }
 
@@ -184,39 +167,5 @@ impl Visit {
     pub(super) fn sighting(&self) -> Sighting {
         let (client, agent) = self.client();
         self.layer.drift.sighting(client, agent)
-    }
-
-    /// Slides the session's life beside the handler, best effort: it adds no latency, and its failure fails nothing.
-    async fn slide_beside(&self, slide: Slide) {
-        let layer = self.layer.clone();
-        let mut sliding = Box::pin(async move { slide.carry_out(&layer).await });
-        // Its first step is made here, so that its command stands in line before those of any later request.
-        if poll_fn(|context| Poll::Ready(sliding.as_mut().poll(context))).await.is_ready() {
-            return;
-        }
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(sliding)),
-            // Without a runtime there is no "beside", and no store that needs one either.
-            Err(_) => sliding.await,
-        }
-    }
-}
-
-/// A slide on its way, and whose session it is.
-struct Slide {
-    write: Write,
-    user: Option<String>,
-}
-
-impl Slide {
-    async fn carry_out(self, layer: &Shared) {
-        let Write { handle, act, .. } = &self.write;
-        match (layer.store.apply(&self.write, &Budget::default()).await, act) {
-            (Ok(Outcome::Drifted(_, drifted)), Act::Slide { seen: Some(note), .. }) => {
-                layer.drift.tell(*handle, self.user.as_deref(), &note.sighting, drifted);
-            }
-            (Ok(_), _) => {}
-            (Err(cause), _) => event::slide_failed(*handle, &cause),
-        }
     }
 }

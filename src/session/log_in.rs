@@ -1,10 +1,13 @@
 //! Logging in: the one privilege change that may find its session gone, superseded or another's.
 
+use std::time::Duration;
+
 use super::standing::{Dead, Standing};
 use super::write::{Along, FIRST};
 use super::{Session, Visit};
 use crate::error::{Error, ErrorKind};
-use crate::id::{Handle, WriteId};
+use crate::id::{Handle, Id, WriteId};
+use crate::store::roster::Membership;
 use crate::store::{Act, Done, GRACE, Intent, Loaded, Outcome, Write};
 
 /// The longest user id, in bytes.
@@ -20,6 +23,7 @@ impl Session {
     ///
     /// # Errors
     ///
+    /// [`Cap`](ErrorKind::Cap) when the user has as many sessions as they may have,
     /// [`TooLarge`](ErrorKind::TooLarge) for an id of more than 1,024 bytes, [`Sealed`](ErrorKind::Sealed) when the
     /// response's headers are gone, and those of [`save`](Self::save).
     pub async fn log_in(&self, user: &str) -> Result<(), Error> {
@@ -35,23 +39,18 @@ impl Session {
             destroyed => destroyed?,
         }
         let presented = visit.held(|held| match held.standing() {
-            Standing::Live(live) => {
-                let (id, generation) = (live.id.clone(), live.record.generation);
-                Some(Dead { id, generation, superseded: true })
-            }
+            Standing::Live(live) => Some(Dead::new(live.id.clone(), live.record.generation, true)),
             _ => held.dead().cloned(),
         });
+        let before = visit.held(|held| held.live().map(|live| (live.record.user.clone(), live.record.serial())));
         let bound = match &presented {
-            Some(dead) if dead.superseded => visit.bind(dead, user).await?,
+            Some(dead) if dead.superseded => visit.admit(user, &Target::Presented(dead.clone())).await?,
             _ => false,
         };
-        if !bound {
-            if let Some(dead) = presented {
-                // First, so that an answer with another new session for this cookie was decided before it, and is on
-                // its way before ours. Best effort: the log-in does not depend on it.
-                let _ = visit.bury(&dead).await;
-            }
-            visit.create(Some(user), None).await?;
+        if bound {
+            visit.left_by_log_in(user, before).await;
+        } else {
+            visit.admit(user, &Target::Fresh { id: Id::random()?, presented }).await?;
         }
         let replaced = visit.held(|held| {
             held.expire_variants = true;
@@ -65,15 +64,57 @@ impl Session {
     }
 }
 
+/// Which record a log-in binds.
+pub(super) enum Target {
+    /// That of the cookie that was presented.
+    Presented(Dead),
+    /// A new one, in the place of a dead cookie's perhaps.
+    Fresh { id: Id, presented: Option<Dead> },
+}
+
+impl Target {
+    pub(super) fn handle(&self) -> Handle {
+        match self {
+            Self::Presented(dead) => dead.id.handle(),
+            Self::Fresh { id, .. } => id.handle(),
+        }
+    }
+}
+
 impl Visit {
+    /// Writes the record of a log-in that has a place: how long it lives; none when there is none to be bound.
+    pub(super) async fn bind(
+        &self,
+        target: &Target,
+        user: &str,
+        membership: Membership,
+    ) -> Result<Option<Duration>, Error> {
+        match target {
+            Target::Presented(dead) => {
+                if !self.bind_presented(dead, user, membership).await? {
+                    return Ok(None);
+                }
+            }
+            Target::Fresh { id, presented } => {
+                if let Some(dead) = presented {
+                    // First, so that an answer with another new session for this cookie was decided before it, and is
+                    // on its way before ours. Best effort: the log-in does not depend on it.
+                    let _ = self.bury(dead).await;
+                }
+                self.create_as(id.clone(), Some((user, membership)), None).await?;
+            }
+        }
+        Ok(self.held(|held| held.live().map(|live| live.record.expires_in)))
+    }
+
     /// Binds the presented session to the user: true when it is theirs now, or was under a newer generation.
-    async fn bind(&self, presented: &Dead, user: &str) -> Result<bool, Error> {
+    async fn bind_presented(&self, presented: &Dead, user: &str, membership: Membership) -> Result<bool, Error> {
         let lifetime = &self.layer().lifetime;
         // What was staged on what was read before another log-in is not applied after it.
         let late = self.held(|held| held.live().is_some() && held.is_changed());
         let bound_to = user;
         let (user, idle, absolute) = (user.to_owned(), lifetime.idle, lifetime.absolute);
-        let intent = Intent::LogIn { user, idle, absolute, reissue: !late };
+        let intent = Intent::LogIn { user, idle, absolute, reissue: !late, membership: Some(membership) };
         let along = Along { intent: Some(intent), ..Along::default() };
         let handle = presented.id.handle();
         match self.change(handle, presented.generation, along).await? {
@@ -135,7 +176,7 @@ impl Visit {
     ) -> Result<(), Error> {
         let now = self.layer().store.now();
         let faster = match behind {
-            Loaded::Tombstone => true,
+            Loaded::Tombstone | Loaded::Ended { .. } => true,
             Loaded::Missing | Loaded::Unreadable(_) => false,
             Loaded::Found(record) => record.rotated.is_some_and(|at| now.since(at) < GRACE),
         };

@@ -7,7 +7,7 @@ use crate::error::Unavailable;
 use crate::id::Id;
 use crate::keys::Token;
 use crate::record::Record;
-use crate::store::{GRACE, Loaded};
+use crate::store::{GRACE, Loaded, Reason};
 
 /// A cookie under an old key is signed anew when it is older than this.
 const RESIGN_AFTER: Duration = Duration::from_secs(60 * 60);
@@ -40,6 +40,14 @@ pub(crate) struct Dead {
     pub(crate) generation: u32,
     /// Its record lives on under a higher generation.
     pub(crate) superseded: bool,
+    /// Why others ended it.
+    pub(crate) reason: Option<Reason>,
+}
+
+impl Dead {
+    pub(crate) fn new(id: Id, generation: u32, superseded: bool) -> Self {
+        Self { id, generation, superseded, reason: None }
+    }
 }
 
 /// A cookie that the response is to carry.
@@ -78,10 +86,11 @@ pub(crate) struct Stand {
 pub(crate) fn stand(tokens: &[Token], loaded: Vec<Loaded>, now: Timestamp) -> Result<Stand, Unavailable> {
     let (mut none, mut unreadable) = (None, None);
     for (token, loaded) in tokens.iter().zip(loaded) {
-        let dead = |superseded| Dead { id: token.id.clone(), generation: token.generation, superseded };
+        let dead = |superseded| Dead::new(token.id.clone(), token.generation, superseded);
         let (dead, stale) = match loaded {
             Loaded::Missing => (dead(false), false),
             Loaded::Tombstone => (dead(false), true),
+            Loaded::Ended { at, reason } => (Dead { reason: Some(reason), ..dead(false) }, now.since(at) < GRACE),
             Loaded::Found(record) if record.generation > token.generation => {
                 (dead(true), record.rotated.is_some_and(|at| now.since(at) < GRACE))
             }

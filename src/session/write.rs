@@ -14,6 +14,7 @@ use crate::delta::{Change, Delta};
 use crate::error::{Error, ErrorKind, Unavailable, UnavailableKind};
 use crate::id::{Handle, Id, WriteId};
 use crate::record::{Life, Record, Seen};
+use crate::store::roster::Membership;
 use crate::store::{Act, Add, Apply, Budget, Create, Done, Intent, Outcome, Write};
 
 /// Sessions begin with this generation.
@@ -62,7 +63,7 @@ impl Visit {
         })?;
         match target {
             Some((handle, generation)) => self.change(handle, generation, along).await,
-            None => self.create(None, along.set).await.map(Outcome::Done),
+            None => self.create(along.set).await.map(Outcome::Done),
         }
     }
 
@@ -73,6 +74,9 @@ impl Visit {
             delta.change(&key, Change::Set(text));
         }
         let intent = along.intent.unwrap_or(Intent::Keep);
+        if delta.life.is_some() && intent == Intent::Keep {
+            self.live_longer(handle, delta.life).await?;
+        }
         let apply = Apply { delta, add: along.add, expect: along.expect, intent, limits: self.layer().limits };
         let write = Write { handle, generation, id: WriteId::random()?, act: Act::Apply(apply) };
         let outcome = self.layer().store.apply(&write, &self.call_budget()).await?;
@@ -90,12 +94,13 @@ impl Visit {
             _ => Some(Why::Changed),
         };
         let change = |record: &mut Record| {
-            if let Intent::LogIn { user, idle, .. } = &apply.intent {
+            if let Intent::LogIn { user, idle, membership, .. } = &apply.intent {
                 if record.user.as_ref().is_some_and(|before| before != user) {
                     record.data.clear();
                     record.life.own = false;
                 }
                 record.user = Some(user.clone());
+                record.membership = *membership;
                 record.life.idle = if record.life.own { record.life.idle } else { *idle };
             }
             apply.delta.apply_to(&mut record.data);
@@ -109,8 +114,19 @@ impl Visit {
         self.held(|held| held.done(done, change, why));
     }
 
-    /// Creates the session, for a user or without, with what is staged and what goes along.
-    pub(super) async fn create(&self, user: Option<&str>, set: Option<(String, String)>) -> Result<Done, Error> {
+    /// Creates the session with what is staged and what goes along.
+    pub(super) async fn create(&self, set: Option<(String, String)>) -> Result<Done, Error> {
+        self.create_as(Id::random()?, None, set).await
+    }
+
+    /// Creates the session under this id, for a user and their place in the roster, or without.
+    pub(super) async fn create_as(
+        &self,
+        id: Id,
+        member: Option<(&str, Membership)>,
+        set: Option<(String, String)>,
+    ) -> Result<Done, Error> {
+        let (user, membership) = member.unzip();
         let staged = Staged::take(self);
         let (mut delta, mut data) = (staged.delta.clone(), BTreeMap::new());
         if let Some((key, text)) = set {
@@ -118,10 +134,10 @@ impl Visit {
         }
         delta.apply_to(&mut data);
         let lifetime = &self.layer().lifetime;
-        let id = Id::random()?;
         let life = lifetime.begin(self.layer().store.now(), user.is_some(), delta.life);
         let create = Create {
             user: user.map(str::to_owned),
+            membership,
             idle: (life.idle, life.own),
             absolute: lifetime.absolute,
             seen: self.sighting(),
@@ -138,7 +154,7 @@ impl Visit {
         let life = Life { end: done.end, ..life };
         let (born, expires_in) = (done.at, life.span(done.at));
         let (user, seen) = (user.map(str::to_owned), Seen::first(&seen, born));
-        let record = Record { generation: FIRST, born, rotated: None, life, user, seen, data, expires_in };
+        let record = Record { generation: FIRST, born, rotated: None, life, user, membership, seen, data, expires_in };
         self.held(|held| {
             // What is created with the response was looked at just now; what is created before, once more then.
             held.replaced = dead.filter(|_| held.is_open());
@@ -156,8 +172,12 @@ impl Visit {
         })?;
         let Some((handle, generation)) = target else { return Ok(()) };
         let write = Write { handle, generation, id: WriteId::random()?, act: Act::Destroy };
+        let user = self.held(|held| held.user().map(str::to_owned));
         match self.layer().store.apply(&write, &self.call_budget()).await? {
-            Outcome::Done(_) => self.held(|held| held.ended(true)),
+            Outcome::Done(_) => {
+                self.held(|held| held.ended(true));
+                self.logged_out(handle, user).await;
+            }
             // Another log-out was faster; its own response removes the cookie.
             Outcome::Gone => self.held(|held| held.ended(false)),
             outcome => return outcome.done().map(|_| ()),

@@ -5,8 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use tokio::sync::broadcast;
+
+use super::roster::memory::Rosters;
+use super::roster::{self, Name, Roster};
 use super::rules::{Kept, What, carry_out};
-use super::{Budget, Loaded, Outcome, Store, Timestamp, Write};
+use super::{Budget, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write};
 use crate::clock::millis;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::id::Handle;
@@ -14,6 +18,8 @@ use crate::record::Record;
 
 /// How many expired entries one write clears away: more than it can add, so that they never pile up.
 const SWEEP: usize = 8;
+/// Endings that wait for a slow listener; beyond them the oldest are dropped, and it hears of a gap.
+const NEWS: usize = 1024;
 
 /// Records in memory, bounded, shared by its clones.
 ///
@@ -36,6 +42,8 @@ struct Shared {
     capacity: usize,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     kept: Mutex<Sessions>,
+    rosters: Mutex<Rosters>,
+    news: broadcast::Sender<News>,
 }
 
 impl MemoryStore {
@@ -99,6 +107,25 @@ impl Store for MemoryStore {
     }
 }
 
+impl Roster for MemoryStore {
+    async fn enrol(&self, name: Name, act: &roster::Act, _: &Budget) -> Result<roster::Outcome, Unavailable> {
+        let mut rosters = self.shared.rosters.lock().unwrap_or_else(PoisonError::into_inner);
+        rosters.enrol(name, act, Store::now(self), self.shared.capacity)
+    }
+
+    async fn announce(&self, handles: &[Handle], reason: Reason, _: &Budget) -> Result<(), Unavailable> {
+        for handle in handles {
+            // Nobody may listen.
+            let _ = self.shared.news.send(News::Ended { handle: *handle, reason });
+        }
+        Ok(())
+    }
+
+    fn endings(&self) -> Endings {
+        Endings::here(self.shared.news.subscribe())
+    }
+}
+
 impl Default for MemoryStore {
     fn default() -> Self {
         Self::new()
@@ -134,7 +161,13 @@ impl MemoryStoreBuilder {
 
     /// The store.
     pub fn build(self) -> MemoryStore {
-        let shared = Shared { capacity: self.capacity, clock: self.clock, kept: Mutex::default() };
+        let shared = Shared {
+            capacity: self.capacity,
+            clock: self.clock,
+            kept: Mutex::default(),
+            rosters: Mutex::default(),
+            news: broadcast::Sender::new(NEWS),
+        };
         MemoryStore { shared: Arc::new(shared) }
     }
 }
@@ -156,6 +189,7 @@ fn loaded(kept: Option<&Kept>, now: Timestamp) -> Loaded {
     match kept {
         None => Loaded::Missing,
         Some(Kept { what: What::Tombstone(_), .. }) => Loaded::Tombstone,
+        Some(Kept { what: What::Ended { at, reason, .. }, .. }) => Loaded::Ended { at: *at, reason: *reason },
         Some(Kept { what: What::Live(live), deadline }) => {
             let record = Record { expires_in: deadline.since(now), ..live.record.clone() };
             Loaded::Found(Box::new(record))
@@ -217,7 +251,7 @@ impl Sessions {
 
 fn rank(kept: &Kept) -> Rank {
     match &kept.what {
-        What::Tombstone(_) => Rank::Tombstone,
+        What::Tombstone(_) | What::Ended { .. } => Rank::Tombstone,
         What::Live(live) if live.record.user.is_none() => Rank::Anonymous,
         What::Live(_) => Rank::User,
     }
@@ -252,11 +286,9 @@ mod tests {
     fn create(store: &MemoryStore, number: u8, user: Option<&str>, idle: u64) -> Result<Outcome, Unavailable> {
         let idle = (Duration::from_secs(idle), false);
         let user = user.map(str::to_owned);
-        act(
-            store,
-            number,
-            Act::Create(Create { user, idle, absolute: None, seen: Sighting::default(), data: [].into() }),
-        )
+        let seen = Sighting::default();
+        let create = Create { user, membership: None, idle, absolute: None, seen, data: [].into() };
+        act(store, number, Act::Create(create))
     }
 
     fn holds(store: &MemoryStore, number: u8) -> bool {

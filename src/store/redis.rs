@@ -13,21 +13,23 @@ mod clock;
 mod connect;
 mod dial;
 mod link;
-#[cfg_attr(not(test), expect(dead_code, reason = "what stands on messages comes next"))]
 mod pubsub;
 mod read;
 mod repeat;
 mod resolver;
+mod roster;
 mod script;
 mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::{StreamExt as _, iter, unfold};
 use redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::sync::watch;
 
@@ -39,15 +41,19 @@ use self::connect::is_master;
 pub use self::dial::{Dial, Stream};
 pub use self::link::LinkState;
 use self::link::{Link, Live};
-#[expect(unused_imports, reason = "what stands on messages comes next")]
-pub(crate) use self::pubsub::Heard;
-pub(crate) use self::pubsub::Subscription;
+use self::pubsub::{Heard, Subscription};
 use self::script::{Delivery, Reply, Scripts};
 pub(crate) use self::url::Address;
 use super::retry::{self, Policy, Remedy};
-use super::{Budget, Loaded, Outcome, Store, Timestamp, Write};
+use super::roster::{Act, Name, Roster};
+use super::{
+    Budget, Done, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write, endings, roster as rosters,
+};
 use crate::error::{ConfigError, Unavailable, UnavailableKind};
 use crate::id::Handle;
+
+/// The channel on which endings are announced.
+const ENDINGS: &str = "endings";
 
 /// Sessions on a Redis or Valkey server, shared by its clones.
 ///
@@ -100,7 +106,6 @@ impl RedisStore {
     }
 
     /// Listens to what any instance publishes on a channel.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what stands on messages comes next"))]
     pub(crate) fn subscribe(&self, channel: &str) -> Subscription {
         self.shared.link.subscribe(format!("{}{channel}", self.shared.prefix))
     }
@@ -110,7 +115,6 @@ impl RedisStore {
     /// # Errors
     ///
     /// It may have been heard or not.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what stands on messages comes next"))]
     pub(crate) async fn publish(&self, channel: &str, message: &[u8], budget: &Budget) -> Result<(), Unavailable> {
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(format!("{}{channel}", self.shared.prefix)).arg(message);
@@ -158,8 +162,8 @@ impl Store for RedisStore {
             let delivery = Delivery { not_after: sent.plus(attempt.limit), first_sent };
             match attempts.run(&attempt, shared.deliver(&attempt.live, &key, write, delivery)).await? {
                 Some(Delivered::InTime(outcome)) => {
-                    if matches!(outcome, Outcome::Done(_)) {
-                        shared.link.ended.note(&key, write, attempt.live.generation());
+                    if let Outcome::Done(done) = &outcome {
+                        shared.link.ended.note(&key, &to_repeat(write, done), attempt.live.generation());
                     }
                     return Ok(outcome);
                 }
@@ -180,6 +184,38 @@ impl Store for RedisStore {
 
     async fn ping(&self, budget: &Budget) -> Result<(), Unavailable> {
         self.shared.read(&[], true, budget).await.map(|_| ())
+    }
+}
+
+/// What is repeated of a write that was done. A session that others ended is destroyed under the generation that it had,
+/// so that whoever logs in with it afterwards stays.
+fn to_repeat<'a>(write: &'a Write, done: &Done) -> Cow<'a, Write> {
+    match write.act {
+        super::Act::End { .. } => {
+            Cow::Owned(Write { act: super::Act::Destroy, generation: done.generation, ..write.clone() })
+        }
+        _ => Cow::Borrowed(write),
+    }
+}
+
+impl Roster for RedisStore {
+    async fn enrol(&self, name: Name, act: &Act, budget: &Budget) -> Result<rosters::Outcome, Unavailable> {
+        self.shared.enrol(name, act, budget).await
+    }
+
+    async fn announce(&self, handles: &[Handle], reason: Reason, budget: &Budget) -> Result<(), Unavailable> {
+        self.publish(ENDINGS, endings::write(handles, reason).as_bytes(), budget).await
+    }
+
+    fn endings(&self) -> Endings {
+        let heard = unfold(self.subscribe(ENDINGS), async |mut subscription| {
+            let news = match subscription.next().await? {
+                Heard::Message(message) => endings::read(&message),
+                Heard::Gap => vec![News::Gap],
+            };
+            Some((iter(news), subscription))
+        });
+        Endings::of(heard.flatten())
     }
 }
 

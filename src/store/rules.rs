@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Act, Add, Apply, Create, Done, Drifted, GRACE, Intent, Note, Outcome, Seen, Write};
+use super::{Act, Add, Apply, Create, Done, Drifted, GRACE, Intent, Note, Outcome, Reason, Seen, Write};
 use crate::clock::Timestamp;
 use crate::delta::Delta;
 use crate::id::WriteId;
@@ -17,22 +17,28 @@ const RECOGNISED_MOST: usize = 64;
 
 /// What is kept under a handle.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub(super) what: What,
+pub(crate) struct Kept {
+    pub(crate) what: What,
     /// When it is gone.
-    pub(super) deadline: Timestamp,
+    pub(crate) deadline: Timestamp,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum What {
+pub(crate) enum What {
     Live(Box<Live>),
     /// Of a destroyed record, and by which write.
     Tombstone(WriteId),
+    /// Of a record that others ended.
+    Ended {
+        by: WriteId,
+        at: Timestamp,
+        reason: Reason,
+    },
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Live {
-    pub(super) record: Record,
+pub(crate) struct Live {
+    pub(crate) record: Record,
     /// The latest writes with their results, oldest first.
     writes: VecDeque<(WriteId, Timestamp, Option<i64>)>,
     /// The write that last noted what was seen, and what was new to it.
@@ -41,10 +47,10 @@ pub(super) struct Live {
 
 /// Carries out a write on what is kept (nothing when its deadline has passed): what became of it, and what is to be
 /// kept from now on, if that changes.
-pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
+pub(crate) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
     let live = match kept {
         None => return on_nothing(write, now),
-        Some(Kept { what: What::Tombstone(by), .. }) => return on_tombstone(*by, write, now),
+        Some(Kept { what: What::Tombstone(by) | What::Ended { by, .. }, .. }) => return on_tombstone(*by, write, now),
         Some(Kept { what: What::Live(live), .. }) => live,
     };
     if let Some((_, _, value)) = live.writes.iter().find(|(id, ..)| *id == write.id) {
@@ -62,6 +68,15 @@ pub(super) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (
         Act::Bury => (done(&live.record, now, None), None),
         Act::Destroy | Act::Slide { .. } if superseded => (Outcome::Superseded, None),
         Act::Destroy => (ended(write, now), Some(tombstone(write.id, now))),
+        Act::End { user, before, reason } => end(live, kept, write.id, (user, *before, *reason), now),
+        Act::Place(membership) => {
+            if write.generation != live.record.generation {
+                return (Outcome::Superseded, None);
+            }
+            let mut live = Live::clone(live);
+            live.record.membership = Some(*membership);
+            (done(&live.record, now, None), Some(unchanged_deadline(live, kept, now)))
+        }
         Act::Slide { within, seen } => {
             let (mut live, deadline) = slide(live, kept, write.generation, *within, now);
             let outcome = note(&mut live, write.id, seen.as_ref(), now);
@@ -96,7 +111,7 @@ fn on_nothing(write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
             (outcome, Some(Kept { what: What::Live(Box::new(live)), deadline }))
         }
         Act::Bury => (done(&Record::default(), now, None), Some(tombstone(write.id, now))),
-        Act::Apply(_) | Act::Slide { .. } | Act::Destroy => (Outcome::Gone, None),
+        Act::Apply(_) | Act::Slide { .. } | Act::Destroy | Act::End { .. } | Act::Place(_) => (Outcome::Gone, None),
     }
 }
 
@@ -104,9 +119,30 @@ fn on_tombstone(by: WriteId, write: &Write, now: Timestamp) -> (Outcome, Option<
     match write.act {
         Act::Create(_) => (Outcome::Exists, None),
         Act::Destroy if by == write.id => (ended(write, now), None),
+        Act::End { .. } if by == write.id => (done(&Record::default(), now, None), None),
         Act::Bury => (done(&Record::default(), now, None), Some(tombstone(write.id, now))),
-        Act::Apply(_) | Act::Slide { .. } | Act::Destroy => (Outcome::Gone, None),
+        Act::Apply(_) | Act::Slide { .. } | Act::Destroy | Act::End { .. } | Act::Place(_) => (Outcome::Gone, None),
     }
+}
+
+/// Ends a user's session, unless it came in since.
+fn end(
+    live: &Live,
+    kept: Option<&Kept>,
+    by: WriteId,
+    (user, before, reason): (&String, Option<u64>, Reason),
+    now: Timestamp,
+) -> (Outcome, Option<Kept>) {
+    let record = &live.record;
+    if record.user.as_ref() != Some(user) {
+        return (Outcome::Gone, None);
+    }
+    if before.is_some_and(|before| record.serial() >= before) {
+        return (Outcome::Superseded, None);
+    }
+    let deadline = kept.map_or(now, |kept| kept.deadline).max(now.plus(GRACE));
+    let ended = Kept { what: What::Ended { by, at: now, reason }, deadline };
+    (done(&Record { generation: record.generation, ..Record::default() }, now, None), Some(ended))
 }
 
 fn born(create: &Create, write: &Write, now: Timestamp) -> Live {
@@ -118,6 +154,7 @@ fn born(create: &Create, write: &Write, now: Timestamp) -> Live {
         life: Life { idle, own, end: create.absolute.map(|absolute| now.plus(absolute)) },
         user: create.user.clone(),
         seen: Seen::first(&create.seen, now),
+        membership: create.membership,
         data: create.data.clone(),
         expires_in: Duration::ZERO,
     };
@@ -170,6 +207,15 @@ fn change(
         }
     }
     adopt(record, write.generation, now);
+    if let Intent::LogIn { membership: Some(membership), .. } = &apply.intent {
+        let before = live.record.membership.filter(|_| same_user);
+        // A log-in that came in later may have been faster.
+        let later = before.filter(|before| before.serial > membership.serial);
+        let mut membership = later.unwrap_or(*membership);
+        // The cookie that is issued again is one that somebody came with.
+        membership.unproved &= !superseded || before.is_none_or(|before| before.unproved);
+        record.membership = Some(membership);
+    }
     let mut relive = privilege(record, &apply.intent, superseded, same_user, now);
     apply.delta.apply_to(&mut record.data);
     let value = apply.add.as_ref().map(|add| sum(record, add)).transpose()?;

@@ -7,10 +7,10 @@ use crate::harness::{Browser, Instance, Monitor, RedisServer, session_key};
 const DESIGN: &str = include_str!("../../DESIGN.md");
 
 /// Commands of Redis 6.2 that the crate may use; Valkey has them all.
-const ALLOWED: [&str; 26] = [
+const ALLOWED: [&str; 27] = [
     "AUTH", "CLIENT", "CONFIG", "DEL", "EVAL", "EVALSHA", "EXISTS", "HDEL", "HGET", "HGETALL", "HINCRBY", "HKEYS",
-    "HMGET", "HSET", "HSTRLEN", "INFO", "PEXPIRE", "PING", "PTTL", "PUBLISH", "ROLE", "SCRIPT", "SELECT", "SENTINEL",
-    "TIME", "UNLINK",
+    "HLEN", "HMGET", "HSET", "HSTRLEN", "INFO", "PEXPIRE", "PING", "PTTL", "PUBLISH", "ROLE", "SCRIPT", "SELECT",
+    "SENTINEL", "TIME", "UNLINK",
 ];
 
 /// The commands of a row of DESIGN.md's table.
@@ -51,7 +51,9 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
         ("slide", "GET /me"),
         ("note", "GET /me"),
         ("log-in", "POST /login?user=alice"),
+        ("devices", "GET /devices"),
         ("log-out", "POST /logout"),
+        ("log-out everywhere", "POST /logout-everywhere"),
     ];
     let mut cookies = BTreeSet::new();
     let mut all = Vec::new();
@@ -62,6 +64,10 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
         }
         if act == "slide" {
             tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+        }
+        if act == "log-out everywhere" {
+            browser.post("/login?user=alice").send().await;
+            cookies.extend(browser.cookie());
         }
         let monitor = redis.monitor().await;
         let (method, path) = request.split_once(' ').expect("two words");
@@ -75,7 +81,7 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
         assert_eq!(names(&lines), row(act), "{act}: {lines:#?}");
         all.extend(lines);
     }
-    assert_eq!(cookies.len(), 2, "one for the creation, one for the log-in");
+    assert_eq!(cookies.len(), 3, "one for the creation, one for each log-in");
     for cookie in cookies {
         let id = &cookie.split_once('=').expect("a pair").1[..23];
         assert!(!all.iter().any(|line| line.contains(id) || line.contains(&cookie)), "an id in MONITOR");
@@ -110,6 +116,16 @@ fn scripts_and_code_use_no_command_newer_than_redis_6_2() {
         include_str!("../../src/store/redis/destroy.lua"),
         include_str!("../../src/store/redis/bury.lua"),
         include_str!("../../src/store/redis/advice.rs"),
+        include_str!("../../src/store/redis/end.lua"),
+        include_str!("../../src/store/redis/place.lua"),
+        include_str!("../../src/store/redis/roster/common.lua"),
+        include_str!("../../src/store/redis/roster/reserve.lua"),
+        include_str!("../../src/store/redis/roster/confirm.lua"),
+        include_str!("../../src/store/redis/roster/touch.lua"),
+        include_str!("../../src/store/redis/roster/leave.lua"),
+        include_str!("../../src/store/redis/roster/everywhere.lua"),
+        include_str!("../../src/store/redis/roster/list.lua"),
+        include_str!("../../src/store/redis/roster.rs"),
         include_str!("../../src/store/redis/connect.rs"),
         include_str!("../../src/store/redis/pubsub.rs"),
         include_str!("../../src/store/redis/repeat.rs"),

@@ -30,6 +30,7 @@ mod lives;
 mod log_in;
 mod records;
 mod repeats;
+mod roster;
 mod sightings;
 mod sizes;
 pub(crate) mod subject;

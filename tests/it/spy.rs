@@ -68,15 +68,15 @@ async fn a_session_slides_inside_the_threshold_only_and_says_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn log_in_and_log_out_are_one_write_each_on_a_live_session() {
+async fn log_in_and_log_out_are_one_write_each_on_the_record_beside_the_roster() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;
     let before = visitor.cookie.clone();
-    assert_eq!(visitor.visit(log_in).await.1, ["load", "log-in"]);
+    assert_eq!(visitor.visit(log_in).await.1, ["load", "reserve", "log-in", "confirm"]);
     assert_ne!(visitor.cookie, before);
-    assert_eq!(visitor.visit(log_out).await.1, ["load", "destroy"]);
+    assert_eq!(visitor.visit(log_out).await.1, ["load", "destroy", "leave"]);
     assert_eq!(visitor.cookie, None);
-    assert_eq!(visitor.visit(log_in).await.1, ["create"], "without a session it is created");
+    assert_eq!(visitor.visit(log_in).await.1, ["reserve", "create", "confirm"], "without a session it is created");
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_creation_on_behalf_of_a_dead_cookie_looks_once_more_and_a_log_in_leav
     visitor.visit(write).await;
     visitor.spy.wait(Duration::from_secs(101));
     let dead = visitor.cookie.clone();
-    assert_eq!(visitor.visit(log_in).await.1, ["load", "bury", "create"]);
+    assert_eq!(visitor.visit(log_in).await.1, ["load", "reserve", "bury", "create", "confirm"]);
     let logged_in = visitor.cookie.clone();
     // The same dead cookie again, from a request that was under way: silent, and nothing is stored.
     visitor.cookie = dead.clone();
@@ -114,7 +114,7 @@ async fn a_log_in_that_was_faster_than_a_creation_is_not_replaced_by_it() {
         Ok(StatusCode::OK)
     };
     let (reply, operations) = visitor.visit(overtaken).await;
-    assert_eq!(operations, ["load", "load", "bury", "create", "create", "load", "destroy"]);
+    assert_eq!(operations, ["load", "load", "reserve", "bury", "create", "confirm", "create", "load", "destroy"]);
     assert_eq!(reply.status(), StatusCode::CONFLICT);
     assert!(says_nothing(&reply));
 }

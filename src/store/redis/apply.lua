@@ -1,12 +1,14 @@
 -- Changes a record, whole or not at all: everything is checked before the first write.
 -- id, first sent at (0: now for the first time), generation,
--- intent ('', 'rotate', 'login', 'login once': never again under a higher generation), user, idle, absolute (0: none), own life (0: none),
+-- intent ('', 'rotate', 'login', 'login once': never again under a higher generation), user, idle, absolute (0: none), membership ('': none),
+-- own life (0: none),
 -- most fields, most bytes, clear (0 or 1), field to add to ('': none), by,
 -- expectation ('', 'absent', 'text'), its field, its text,
 -- number of sets, field and value each; of removals, field each; of takes, field and expected value each
 
 local id, sent, generation = argument(), number(), number()
-local intent, user, idle, absolute, life = argument(), argument(), number(), number(), number()
+local intent, user, idle, absolute, membership = argument(), argument(), number(), number(), argument()
+local life = number()
 local most_fields, most_bytes, clear = number(), number(), argument() == '1'
 local add_field, add_by = argument(), argument()
 local expectation, expected_field, expected_text = argument(), argument(), argument()
@@ -157,6 +159,19 @@ local ending, relive = old.ending, false
 if current ~= old.generation or again then
   put('g', integer(current))
   put('r', integer(now))
+end
+if membership ~= '' then
+  local before = same_user and redis.call('HGET', key, 'm')
+  local serial = before and tonumber(string.match(before, '^%d+'))
+  -- A log-in that came in later may have been faster.
+  if serial and serial > tonumber(string.match(membership, '^%d+')) then
+    membership = before
+  end
+  -- The cookie that is issued again is one that somebody came with.
+  if again and serial and not string.find(before, '?', 1, true) then
+    membership = string.gsub(membership, '%?', '')
+  end
+  put('m', (membership))
 end
 local own_idle = old.idle
 if raised and login then

@@ -8,8 +8,9 @@
 --   a  addresses it was seen with lately, the latest first, one a line    h  user agents, likewise
 --   d  what is noted of these: "at changes-of-address changes-of-agent returns id:news", at in ms, id of the write that
 --      noted it last, and what was new to it: "a", "h", "ah" or nothing
+--   m  its place in its user's roster: the serial, and "?" until somebody came with the log-in's cookie
 --   w  the latest writes: two digits of their number, then 11 characters of id, ms, ":", result, ";" each, oldest first
--- A tombstone is a hash with t (when, ms) and w (the id of the write that made it).
+-- A tombstone is a hash with t (when, ms), w (the id of the write that made it), and y (why) of a session that others ended.
 
 local VERSION = 1
 local GRACE = 60000        -- a tombstone's life
@@ -133,9 +134,14 @@ local function remove_fields(fields)
   end
 end
 
--- Ends the record; what stands in its place says so for a while. DEL first: it is allowed when memory is full.
-local function bury(id)
+-- Ends the record; what stands in its place says so for a while: why, for as long as the session could have lived.
+-- DEL first: it is allowed when memory is full.
+local function bury(id, reason)
+  local left = reason and math.max(redis.call('PTTL', key), GRACE) or GRACE
   redis.call('DEL', key)
   redis.call('HSET', key, 't', integer(now), 'w', id)
-  redis.call('PEXPIRE', key, GRACE)
+  if reason then
+    redis.call('HSET', key, 'y', reason)
+  end
+  redis.call('PEXPIRE', key, integer(left))
 end

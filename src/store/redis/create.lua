@@ -1,10 +1,10 @@
 -- Makes a record. Refuses a key that has a record or a tombstone.
--- id, generation, idle, own (0 or 1), absolute (0: none), has user (0 or 1), user,
+-- id, generation, idle, own (0 or 1), absolute (0: none), has user (0 or 1), user, membership ('': none),
 -- address and agent that it is seen with ('': none), fields, bytes, then field and value in turn
 
 local id, generation, idle, own, absolute = argument(), argument(), number(), argument(), number()
-local has_user, user, address, agent = argument(), argument(), argument(), argument()
-local fields, bytes = argument(), argument()
+local has_user, user, membership = argument(), argument(), argument()
+local address, agent, fields, bytes = argument(), argument(), argument(), argument()
 
 local existing, instead = record()
 if existing and recognised(existing.writes, id) then
@@ -27,6 +27,7 @@ if has_user == '1' then put('u', user) end
 if address ~= '' then put('a', address) end
 if agent ~= '' then put('h', agent) end
 if address ~= '' or agent ~= '' then put('d', integer(now) .. ' 0 0 0 :') end
+if membership ~= '' then put('m', membership) end
 
 for from = position + 1, #ARGV do
   sets[#sets + 1] = ARGV[from]

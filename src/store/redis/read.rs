@@ -7,7 +7,7 @@ use redis::Value;
 use crate::clock::Timestamp;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::record::{FORMAT_VERSION, Lately, Life, Record, Seen};
-use crate::store::Loaded;
+use crate::store::{Loaded, Reason};
 
 /// What a hash and its time to live say. A broken field is an error for this session alone, never half the data.
 pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
@@ -15,8 +15,12 @@ pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
     if fields.is_empty() {
         return Ok(Loaded::Missing);
     }
-    if fields.iter().any(|(field, _)| field == b"t") {
-        return Ok(Loaded::Tombstone);
+    let text =
+        |name: &[u8]| fields.iter().find(|(field, _)| field == name).map(|(_, text)| String::from_utf8_lossy(text));
+    match (text(b"t"), text(b"y")) {
+        (Some(at), Some(reason)) => return Ok(Loaded::Ended { at: moment("t", &at)?, reason: Reason::of(&reason) }),
+        (Some(_), None) => return Ok(Loaded::Tombstone),
+        (None, _) => {}
     }
     let version = fields.iter().find(|(field, _)| field == b"v").ok_or_else(|| corrupt("a field is missing"))?;
     if number::<u32>("v", &String::from_utf8_lossy(&version.1))? > FORMAT_VERSION {
@@ -53,6 +57,8 @@ pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
             b"a" => record.seen.addresses = Lately::from_lines(value),
             b"h" => record.seen.agents = Lately::from_lines(value),
             b"d" => noted(&mut record.seen, &value),
+            // What is not as we write it counts as none, and is written anew.
+            b"m" => record.membership = value.parse().ok(),
             // The version was read; sizes and recognised writes are the scripts' own; other fields are a later version's.
             _ => {}
         }

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use redis::{Cmd, ErrorKind, RedisError, Value};
 
+use super::roster::RosterScripts;
 use crate::clock::{Timestamp, millis};
 use crate::delta::Change;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::id::WriteId;
 use crate::record::Size;
+use crate::store::roster::Membership;
 use crate::store::{Act, Apply, Changed, Create, Done, Drifted, Intent, Note, Outcome, Write};
 
 /// A script and the name that the server knows it by.
@@ -19,8 +21,22 @@ pub(super) struct Script {
 
 impl Script {
     fn new(body: &str) -> Self {
-        let code = [include_str!("common.lua"), body].join("\n");
+        Self::after(include_str!("common.lua"), body)
+    }
+
+    /// A script after what stands before all of its kind.
+    pub(super) fn after(common: &str, body: &str) -> Self {
+        let code = [common, body].join("\n");
         Self { hash: redis::Script::new(&code).get_hash().to_owned(), code }
+    }
+
+    /// `EVALSHA` of it on one key, or `EVAL` when the server does not know it.
+    pub(super) fn command(&self, known: bool, key: &str, not_after: Timestamp) -> Cmd {
+        // Room for most writes at once.
+        let mut cmd = Cmd::with_capacity(40, 512);
+        cmd.arg(if known { "EVALSHA" } else { "EVAL" }).arg(if known { &self.hash } else { &self.code });
+        cmd.arg(1).arg(key).arg(not_after.as_millis());
+        cmd
     }
 }
 
@@ -31,6 +47,9 @@ pub(super) struct Scripts {
     slide: Script,
     destroy: Script,
     bury: Script,
+    end: Script,
+    place: Script,
+    pub(super) rosters: RosterScripts,
 }
 
 impl Scripts {
@@ -41,11 +60,15 @@ impl Scripts {
             slide: Script::new(include_str!("slide.lua")),
             destroy: Script::new(include_str!("destroy.lua")),
             bury: Script::new(include_str!("bury.lua")),
+            end: Script::new(include_str!("end.lua")),
+            place: Script::new(include_str!("place.lua")),
+            rosters: RosterScripts::new(),
         }
     }
 
-    pub(super) fn all(&self) -> [&Script; 5] {
-        [&self.create, &self.apply, &self.slide, &self.destroy, &self.bury]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Script> {
+        let records = [&self.create, &self.apply, &self.slide, &self.destroy, &self.bury, &self.end, &self.place];
+        records.into_iter().chain(self.rosters.all())
     }
 
     pub(super) fn of(&self, act: &Act) -> &Script {
@@ -55,6 +78,8 @@ impl Scripts {
             Act::Slide { .. } => &self.slide,
             Act::Destroy => &self.destroy,
             Act::Bury => &self.bury,
+            Act::End { .. } => &self.end,
+            Act::Place(_) => &self.place,
         }
     }
 }
@@ -70,10 +95,7 @@ pub(super) struct Delivery {
 
 /// `EVALSHA` of a write, or `EVAL` when the server does not know the script.
 pub(super) fn command(script: &Script, known: bool, key: &str, write: &Write, delivery: Delivery) -> Cmd {
-    // Room for most writes at once.
-    let mut cmd = Cmd::with_capacity(40, 512);
-    cmd.arg(if known { "EVALSHA" } else { "EVAL" }).arg(if known { &script.hash } else { &script.code });
-    cmd.arg(1).arg(key).arg(delivery.not_after.as_millis());
+    let mut cmd = script.command(known, key, delivery.not_after);
     match &write.act {
         Act::Slide { within, seen } => {
             cmd.arg(write.generation).arg(millis(*within));
@@ -83,6 +105,12 @@ pub(super) fn command(script: &Script, known: bool, key: &str, write: &Write, de
         }
         Act::Destroy | Act::Bury => {
             cmd.arg(write.id.to_string()).arg(write.generation);
+        }
+        Act::End { user, before, reason } => {
+            cmd.arg(write.id.to_string()).arg(user).arg(before.unwrap_or(0)).arg(reason.as_str());
+        }
+        Act::Place(membership) => {
+            cmd.arg(write.generation).arg(membership.to_string());
         }
         Act::Create(create) => create_arguments(&mut cmd, write, create),
         Act::Apply(apply) => apply_arguments(&mut cmd, write, apply, delivery.first_sent),
@@ -104,7 +132,7 @@ fn create_arguments(cmd: &mut Cmd, write: &Write, create: &Create) {
     let (idle, own) = create.idle;
     cmd.arg(write.id.to_string()).arg(write.generation).arg(millis(idle)).arg(u8::from(own));
     cmd.arg(create.absolute.map_or(0, millis));
-    cmd.arg(u8::from(create.user.is_some())).arg(text(create.user.as_ref()));
+    cmd.arg(u8::from(create.user.is_some())).arg(text(create.user.as_ref())).arg(text_of(create.membership));
     cmd.arg(text(create.seen.address.as_ref())).arg(text(create.seen.agent.as_ref()));
     cmd.arg(size.fields).arg(size.bytes);
     for (key, value) in &create.data {
@@ -115,13 +143,14 @@ fn create_arguments(cmd: &mut Cmd, write: &Write, create: &Create) {
 fn apply_arguments(cmd: &mut Cmd, write: &Write, apply: &Apply, first_sent: Option<Timestamp>) {
     cmd.arg(write.id.to_string()).arg(first_sent.unwrap_or_default().as_millis()).arg(write.generation);
     match &apply.intent {
-        Intent::Keep => cmd.arg("").arg("").arg(0).arg(0),
-        Intent::Rotate => cmd.arg("rotate").arg("").arg(0).arg(0),
-        Intent::LogIn { user, idle, absolute, reissue } => cmd
+        Intent::Keep => cmd.arg("").arg("").arg(0).arg(0).arg(""),
+        Intent::Rotate => cmd.arg("rotate").arg("").arg(0).arg(0).arg(""),
+        Intent::LogIn { user, idle, absolute, reissue, membership } => cmd
             .arg(if *reissue { "login" } else { "login once" })
             .arg(user)
             .arg(millis(*idle))
-            .arg(absolute.map_or(0, millis)),
+            .arg(absolute.map_or(0, millis))
+            .arg(text_of(*membership)),
     };
     cmd.arg(apply.delta.life.map_or(0, millis)).arg(apply.limits.fields).arg(apply.limits.record);
     cmd.arg(u8::from(apply.delta.clear));
@@ -135,6 +164,11 @@ fn apply_arguments(cmd: &mut Cmd, write: &Write, apply: &Apply, first_sent: Opti
         Some((key, Some(text))) => cmd.arg("text").arg(field(key)).arg(text),
     };
     change_arguments(cmd, &apply.delta.changes);
+}
+
+/// A membership as a record has it; nothing where there is none.
+fn text_of(membership: Option<Membership>) -> String {
+    membership.map(|membership| membership.to_string()).unwrap_or_default()
 }
 
 fn change_arguments(cmd: &mut Cmd, changes: &std::collections::BTreeMap<String, Change>) {

@@ -106,7 +106,7 @@ async fn a_first_write_with_a_dead_cookie_gives_way_to_a_log_in_that_was_faster(
 
 /// How many records have no tombstone.
 const LIVE: &str = "local live = 0
-for _, key in ipairs(redis.call('KEYS', '*')) do
+for _, key in ipairs(redis.call('KEYS', 'stickless:s:*')) do
   if redis.call('HEXISTS', key, 't') == 0 then live = live + 1 end
 end
 return live";

@@ -7,11 +7,12 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use stickless::Limits;
+use stickless::store::roster::Membership;
 use stickless::store::{
     Act, Add, Apply, Change, Create, Delta, Done, Intent, Loaded, MemoryStore, Note, Outcome, RedisStore, Sighting,
     Store, Timestamp,
 };
+use stickless::{Limits, Reason};
 
 use super::subject::{HOUR, Subject};
 use crate::harness::RedisServer;
@@ -72,6 +73,7 @@ async fn carry_out(subject: &Subject<'_, impl Store>, (generation, act, twice): 
             record.born = NOON;
             Loaded::Found(record)
         }
+        Loaded::Ended { reason, .. } => Loaded::Ended { at: NOON, reason },
         loaded => loaded,
     };
     (outcomes, loaded)
@@ -92,6 +94,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (lives(), option::of(note())).prop_map(|(within, seen)| Act::Slide { within, seen }),
         1 => Just(Act::Destroy),
         1 => Just(Act::Bury),
+        1 => end(),
+        1 => memberships().prop_map(Act::Place),
     ]
 }
 
@@ -99,12 +103,20 @@ fn create() -> impl Strategy<Value = Create> {
     let idle = (lives(), proptest::bool::ANY);
     (
         option::of(users()),
+        option::of(memberships()),
         idle,
         option::of(lives()),
         btree_map(prop_oneof![3 => keys(), 1 => Just("n".to_owned())], values(), 0..4),
         sighting(),
     )
-        .prop_map(|(user, idle, absolute, data, seen)| Create { user, idle, absolute, seen, data })
+        .prop_map(|(user, membership, idle, absolute, data, seen)| Create {
+            user,
+            membership,
+            idle,
+            absolute,
+            seen,
+            data,
+        })
 }
 
 fn note() -> impl Strategy<Value = Note> {
@@ -120,6 +132,16 @@ fn sighting() -> impl Strategy<Value = Sighting> {
     let one_of = |texts: &'static [&'static str]| option::of(select(texts).prop_map(str::to_owned));
     (one_of(&["a", "b", "c", "d", "e", "f", "bb"]), one_of(&["x/1.0 (a; b:c)", "y", "%d", ":h"]))
         .prop_map(|(address, agent)| Sighting { address, agent })
+}
+
+fn end() -> impl Strategy<Value = Act> {
+    let reason = select(&[Reason::Ended, Reason::Evicted, Reason::Everywhere][..]);
+    (users(), option::of(select(&[2_u64, 3, u64::MAX / 4096][..])), reason)
+        .prop_map(|(user, before, reason)| Act::End { user, before, reason })
+}
+
+fn memberships() -> impl Strategy<Value = Membership> {
+    (1_u64..4, proptest::bool::ANY).prop_map(|(serial, unproved)| Membership { serial, unproved })
 }
 
 fn change() -> impl Strategy<Value = Apply> {
@@ -155,8 +177,9 @@ fn delta() -> impl Strategy<Value = Delta> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    let log_in = (users(), lives(), option::of(lives()), proptest::bool::ANY)
-        .prop_map(|(user, idle, absolute, reissue)| Intent::LogIn { user, idle, absolute, reissue });
+    let log_in = (users(), lives(), option::of(lives()), proptest::bool::ANY, option::of(memberships())).prop_map(
+        |(user, idle, absolute, reissue, membership)| Intent::LogIn { user, idle, absolute, reissue, membership },
+    );
     prop_oneof![1 => Just(Intent::Rotate), 3 => log_in]
 }
 

@@ -117,7 +117,8 @@ async fn log_in_of_the_same_user_that_is_not_to_be_bound_again_is_superseded(sto
     let subject = Subject::with(store, &[("a", "1")]).await;
     done(&subject.apply(1, log_in("ann")).await);
     let Intent::LogIn { user, idle, absolute, .. } = log_in("ann").intent else { panic!("a log-in") };
-    let once = Apply { intent: Intent::LogIn { user, idle, absolute, reissue: false }, ..set("b", "2") };
+    let once =
+        Apply { intent: Intent::LogIn { user, idle, absolute, reissue: false, membership: None }, ..set("b", "2") };
     assert_eq!(subject.apply(1, once.clone()).await, Outcome::Superseded);
     assert_eq!(subject.data().await, map(&[("a", "1")]));
     assert_eq!(done(&subject.apply(2, once).await).generation, 3);

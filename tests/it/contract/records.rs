@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stickless::store::roster::Membership;
 use stickless::store::{Act, Budget, Create, Loaded, Outcome, Seen, Store, Timestamp};
 
 use super::subject::{
@@ -24,6 +25,7 @@ on_every_store! {
 async fn a_created_record_is_read_back_as_it_was_made(store: &impl Store) {
     let create = Create {
         user: Some("ann".into()),
+        membership: Some(Membership { serial: 1_700_000_000_000, unproved: true }),
         idle: (HOUR, true),
         absolute: Some(HOUR * 8),
         seen: sighting(Some("192.0.2.1"), Some("x/1")),
@@ -33,7 +35,7 @@ async fn a_created_record_is_read_back_as_it_was_made(store: &impl Store) {
     let made = done(&subject.act(7, Act::Create(create.clone())).await);
     let record = subject.record().await;
     assert_eq!(record.data, create.data);
-    assert_eq!(record.user, create.user);
+    assert_eq!((&record.user, record.membership), (&create.user, create.membership));
     assert_eq!(record.seen, Seen::first(&create.seen, made.at));
     assert_eq!((record.generation, record.rotated), (7, None));
     assert_eq!((record.life.idle, record.life.own), (HOUR, true));

@@ -109,7 +109,8 @@ pub(crate) fn map(data: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// For an hour, without a user.
 pub(crate) fn create(data: &[(&str, &str)]) -> Create {
-    Create { user: None, idle: (HOUR, false), absolute: None, seen: Sighting::default(), data: map(data) }
+    let seen = Sighting::default();
+    Create { user: None, membership: None, idle: (HOUR, false), absolute: None, seen, data: map(data) }
 }
 
 /// Of a user, for an hour.
@@ -164,7 +165,8 @@ pub(crate) fn log_in(user: &str) -> Apply {
 }
 
 pub(crate) fn log_in_for(user: &str, idle: Duration, absolute: Option<Duration>) -> Apply {
-    Apply { intent: Intent::LogIn { user: user.to_owned(), idle, absolute, reissue: true }, ..keep() }
+    let intent = Intent::LogIn { user: user.to_owned(), idle, absolute, reissue: true, membership: None };
+    Apply { intent, ..keep() }
 }
 
 pub(crate) fn slide(within: Duration) -> Act {

@@ -114,6 +114,7 @@ fn plain(loaded: Loaded) -> Option<String> {
     match loaded {
         Loaded::Missing => None,
         Loaded::Tombstone => Some("a tombstone".into()),
+        Loaded::Ended { reason, .. } => Some(format!("ended: {reason:?}")),
         Loaded::Unreadable(cause) => Some(cause.to_string()),
         Loaded::Found(record) => {
             let short = record.expires_in.as_secs().div_ceil(60);

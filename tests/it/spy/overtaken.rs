@@ -67,7 +67,10 @@ async fn a_session_created_at_once_gives_way_to_a_log_in_before_the_answer() {
         Ok(StatusCode::OK)
     };
     let (reply, operations) = visitor.visit(overtaken).await;
-    assert_eq!(operations, ["load", "create", "load", "load", "bury", "create", "load", "destroy"]);
+    assert_eq!(
+        operations,
+        ["load", "create", "load", "load", "reserve", "bury", "create", "confirm", "load", "destroy"]
+    );
     assert_eq!(reply.status(), StatusCode::CONFLICT);
     assert!(says_nothing(&reply));
 }
@@ -166,7 +169,7 @@ async fn a_log_in_on_a_session_created_at_once_buries_the_dead_cookie_too() {
         Ok(StatusCode::OK)
     };
     let (reply, operations) = visitor.visit(counts_and_logs_in).await;
-    assert_eq!(operations, ["load", "create", "load", "log-in", "bury"]);
+    assert_eq!(operations, ["load", "create", "load", "reserve", "log-in", "confirm", "bury"]);
     assert!(!says_nothing(&reply));
     visitor.cookie = dead;
     let (reply, _) = visitor.visit(write).await;

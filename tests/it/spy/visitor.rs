@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use stickless::store::roster::{self, Name};
 use stickless::store::{
-    Act, Apply, Budget, Change, Delta, Intent, Loaded, MemoryStore, Outcome, Store, Timestamp, Write, WriteId,
+    Act, Apply, Budget, Change, Delta, Endings, Intent, Loaded, MemoryStore, Outcome, Roster, Store, Timestamp, Write,
+    WriteId,
 };
-use stickless::{Error, Handle, KeyRing, LazySession, Limits, SessionLayer, Unavailable, UnavailableKind};
+use stickless::{Error, Handle, KeyRing, LazySession, Limits, Reason, SessionLayer, Unavailable, UnavailableKind};
 use tower::{Layer as _, Service as _};
 
 /// A memory store with a log of operations, a clock that the test turns, and a switch.
@@ -76,6 +78,8 @@ impl Store for Spy {
             Act::Slide { .. } => "slide",
             Act::Destroy => "destroy",
             Act::Bury => "bury",
+            Act::End { .. } => "end",
+            Act::Place(_) => "place",
             Act::Apply(apply) => match &apply.intent {
                 Intent::LogIn { .. } => "log-in",
                 Intent::Rotate => "rotate",
@@ -94,6 +98,29 @@ impl Store for Spy {
 
     async fn ping(&self, budget: &Budget) -> Result<(), Unavailable> {
         Store::ping(&self.store, budget).await
+    }
+}
+
+impl Roster for Spy {
+    async fn enrol(&self, name: Name, act: &roster::Act, budget: &Budget) -> Result<roster::Outcome, Unavailable> {
+        self.note(match act {
+            roster::Act::Reserve { .. } => "reserve",
+            roster::Act::Confirm { .. } => "confirm",
+            roster::Act::Withdraw(_) => "withdraw",
+            roster::Act::Touch { .. } => "touch",
+            roster::Act::Leave(_) => "leave",
+            roster::Act::Everywhere { .. } => "everywhere",
+            roster::Act::List => "list",
+        })?;
+        Roster::enrol(&self.store, name, act, budget).await
+    }
+
+    async fn announce(&self, handles: &[Handle], reason: Reason, budget: &Budget) -> Result<(), Unavailable> {
+        Roster::announce(&self.store, handles, reason, budget).await
+    }
+
+    fn endings(&self) -> Endings {
+        Roster::endings(&self.store)
     }
 }
 

@@ -1,0 +1,24 @@
+-- Ends a session on behalf of its user, whatever its generation, and says why. The same end once more is recognised by
+-- the tombstone's write id.
+-- id, user, before (0: any; else only if it came into its roster before this tick, or was born before it), reason
+
+local id, user, before, reason = argument(), argument(), number(), argument()
+local old, instead, by = record()
+if instead == 'tombstone' and by == id then
+  return answer('done', 0, 0)
+end
+if not old then
+  return answer(instead)
+end
+if old.user ~= user then
+  return answer('missing')
+end
+if before > 0 then
+  local f = redis.call('HMGET', key, 'm', 'b')
+  local serial = tonumber(f[1] and string.match(f[1], '^%d+') or f[2])
+  if serial and serial >= before then
+    return answer('superseded')
+  end
+end
+bury(id, reason)
+return {'done', now, old.generation, 0}

@@ -1,0 +1,3 @@
+-- Lists all members.
+
+return answer('members', epoch, told(members('')))

@@ -1,0 +1,243 @@
+//! Who is in: the sessions of one user, atomically counted, with an epoch that ends all that were in before.
+//!
+//! A roster is one key of the store. It decides *admission*; the session's record decides *life*. So a log-in
+//! [reserves](Act::Reserve) a place, writes its record, and [confirms](Act::Confirm): only then is its cookie sent.
+//! [`Everywhere`](Act::Everywhere) lists all members and refuses, in the same step, the confirmation of whoever
+//! reserved before it.
+//!
+//! A roster has a clock of its own: a *tick* is the store's time in milliseconds, or one more than the last tick. A
+//! member's [`serial`](Member::serial) and the epoch are ticks, so "was it before?" is a comparison of two numbers,
+//! and it stays right when the roster was forgotten meanwhile.
+//!
+//! A member whose deadline has passed is not gone: whoever wants to know asks its record, and says what it said with
+//! [`Act::Leave`].
+
+pub(crate) mod memory;
+pub(crate) mod rules;
+
+use std::fmt;
+use std::future::Future;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Budget, Endings, Reason, Timestamp};
+use crate::error::Unavailable;
+use crate::id::{Handle, WriteId};
+
+/// A place that was reserved and not confirmed counts for this long: a log-in that crashed keeps nobody out for longer.
+pub const PENDING: Duration = Duration::from_secs(30);
+
+/// A store of rosters.
+///
+/// An error means "cannot say": the act was carried out wholly or not at all, and is not carried out later.
+pub trait Roster: Send + Sync + 'static {
+    /// Carries out one act on one roster, atomically and on the store's clock.
+    ///
+    /// * A reserved place counts against a [`Cap::Refuse`] for [`PENDING`]; a session that is in already keeps its place.
+    /// * A confirmation is refused when the epoch is newer than the reservation, when the place was taken away, and
+    ///   when the cap leaves none. Under [`Cap::Evict`] the latest reservations win.
+    /// * The same act once more has the same result.
+    /// * Nobody is removed but by name, and not when they have come in anew since they were listed.
+    /// * A roster is forgotten when nobody in it can be alive, and no session from before its epoch either.
+    fn enrol(
+        &self,
+        name: Name,
+        act: &Act,
+        budget: &Budget,
+    ) -> impl Future<Output = Result<Outcome, Unavailable>> + Send;
+
+    /// Tells all who listen, on any instance, that these sessions have ended. A repeated attempt may be heard twice.
+    fn announce(
+        &self,
+        handles: &[Handle],
+        reason: Reason,
+        budget: &Budget,
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// Listens to what is announced.
+    fn endings(&self) -> Endings;
+}
+
+/// How many sessions a user may have, and who gives way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cap {
+    /// So many; the oldest end when a new one begins.
+    Evict(u32),
+    /// So many; a new one is refused when they are there.
+    Refuse(u32),
+}
+
+/// What a roster is called in the store: a digest, so that any bytes make a key and the user's id is not in it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Handle);
+
+impl Name {
+    /// The roster of a user's sessions.
+    pub fn of_user(user: &str) -> Self {
+        let digest = Sha256::new().chain_update(b"user\0").chain_update(user).finalize();
+        Self(Handle::from_digest(&digest.into()))
+    }
+}
+
+impl fmt::Display for Name {
+    /// 22 characters of base64url.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+/// What is done to a roster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Ask for a place, after removing who was found gone.
+    Reserve {
+        /// For whom.
+        handle: Handle,
+        /// The cap.
+        cap: Option<Cap>,
+        /// Found gone since they were listed.
+        gone: Vec<Listed>,
+    },
+    /// Take the reserved place, after removing who was found gone or was ended.
+    Confirm {
+        /// Who.
+        handle: Handle,
+        /// What the reservation said.
+        serial: u64,
+        /// How long the session lives if it is not used again.
+        life: Duration,
+        /// The cap.
+        cap: Option<Cap>,
+        /// Found gone, or ended to make room.
+        gone: Vec<Listed>,
+    },
+    /// Give a reserved place back.
+    Withdraw(Listed),
+    /// Say that a session is in use. One that is not in comes in: it began before there were rosters, or its roster
+    /// was lost.
+    Touch {
+        /// Who.
+        handle: Handle,
+        /// Under which serial; of a session that has none, when it was born.
+        serial: u64,
+        /// How long it lives if it is not used again.
+        life: Duration,
+    },
+    /// Remove those whose record is gone.
+    Leave(Vec<Listed>),
+    /// Begin a new epoch, and list all members but one.
+    Everywhere {
+        /// Who stays, and how long that session lives if it is not used again.
+        keep: Option<(Handle, Duration)>,
+        /// By which a second delivery is recognised.
+        id: WriteId,
+    },
+    /// List all members.
+    List,
+}
+
+/// A member as somebody saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Listed {
+    /// Who.
+    pub handle: Handle,
+    /// Its serial then.
+    pub serial: u64,
+}
+
+/// One session in a roster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// Its handle.
+    pub handle: Handle,
+    /// Whether its log-in was confirmed.
+    pub confirmed: bool,
+    /// When it first came in: the order in which members are evicted. Logging in again as the same user keeps it.
+    pub place: u64,
+    /// When it came in last.
+    pub serial: u64,
+    /// After this, its record has probably ended; of a reserved place, when it no longer counts.
+    pub deadline: Timestamp,
+    /// When it was last known to be in use.
+    pub seen: Timestamp,
+}
+
+impl Member {
+    /// The member as it is seen now.
+    pub fn listed(&self) -> Listed {
+        Listed { handle: self.handle, serial: self.serial }
+    }
+}
+
+/// What a record says of its user's roster: since when it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Membership {
+    /// The serial of its place there.
+    pub serial: u64,
+    /// Nobody has come with the log-in's cookie yet. If nobody does, a crash may have lost it.
+    pub unproved: bool,
+}
+
+impl fmt::Display for Membership {
+    /// As a record has it: the serial, and a question mark where it is unproved.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.serial, if self.unproved { "?" } else { "" })
+    }
+}
+
+impl FromStr for Membership {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (serial, unproved) = text.strip_suffix('?').map_or((text, false), |serial| (serial, true));
+        Ok(Self { serial: serial.parse()?, unproved })
+    }
+}
+
+/// What became of an act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The place is reserved under this serial.
+    Reserved {
+        /// To be noted in the record, and shown at the confirmation.
+        serial: u64,
+        /// Under [`Cap::Evict`] where the cap is reached: those who are in, oldest first.
+        rivals: Vec<Member>,
+        /// Some whose deadline has passed.
+        passed: Vec<Member>,
+    },
+    /// The cap is reached; these are in, oldest first. Nothing is reserved.
+    Full(Vec<Member>),
+    /// The session is in.
+    Confirmed,
+    /// The cap is exceeded by those who reserved earlier, oldest first: end as many as are too many, and confirm again.
+    Over(Vec<Member>),
+    /// Later log-ins have taken all places.
+    Overtaken,
+    /// The place was taken away.
+    Missing,
+    /// The epoch is newer.
+    Outdated {
+        /// Sessions from before this tick have ended.
+        epoch: u64,
+    },
+    /// The session is in, and its deadline moved.
+    Touched,
+    /// It was removed, or was not in.
+    Left,
+    /// The members.
+    Members {
+        /// Sessions from before this tick have ended.
+        epoch: u64,
+        /// In no order.
+        members: Vec<Member>,
+    },
+}

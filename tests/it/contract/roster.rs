@@ -1,0 +1,336 @@
+//! The contract of a roster, a test for each sentence: in memory, and on a real Redis.
+
+use std::time::Duration;
+
+use stickless::store::roster::{Act, Listed, Member, Name, Outcome, PENDING};
+use stickless::store::{Budget, Roster, Timestamp, WriteId};
+use stickless::{Cap, Handle};
+
+use super::subject::{HOUR, new_handle};
+
+on_every_store! {
+    a_reserved_place_is_listed_and_not_confirmed,
+    a_confirmed_place_is_in_with_its_deadline,
+    whoever_is_in_keeps_their_place_when_they_log_in_again,
+    the_latest_reservations_win_under_a_cap_that_evicts,
+    whoever_is_in_may_log_in_again_at_a_cap,
+    a_cap_that_refuses_counts_places_that_are_reserved,
+    a_place_that_is_given_back_counts_no_more,
+    a_confirmation_from_before_the_epoch_is_refused,
+    a_place_that_was_taken_away_cannot_be_confirmed,
+    the_same_act_once_more_has_the_same_result,
+    an_end_of_all_lists_everyone_and_keeps_one_who_stays,
+    a_touch_moves_the_deadline_and_never_backwards,
+    a_touch_brings_in_who_is_not_in_unless_the_epoch_is_newer,
+    a_touch_does_not_confirm_a_reserved_place,
+    nobody_leaves_who_came_in_anew_since_they_were_listed,
+    whoever_was_found_gone_makes_room,
+    rosters_of_different_users_have_nothing_to_do_with_each_other,
+    serials_rise_also_when_the_roster_was_forgotten,
+}
+
+/// The roster of a user that nobody else has.
+struct Subject<'a, S> {
+    store: &'a S,
+    name: Name,
+}
+
+impl<'a, S: Roster> Subject<'a, S> {
+    fn new(store: &'a S) -> Self {
+        Self { store, name: Name::of_user(&new_handle().to_string()) }
+    }
+
+    async fn act(&self, act: Act) -> Outcome {
+        self.store.enrol(self.name, &act, &Budget::default()).await.expect("the store answers")
+    }
+
+    async fn reserve(&self, handle: Handle, cap: Option<Cap>) -> Outcome {
+        self.act(Act::Reserve { handle, cap, gone: Vec::new() }).await
+    }
+
+    async fn reserved(&self, handle: Handle) -> Listed {
+        match self.reserve(handle, None).await {
+            Outcome::Reserved { serial, .. } => Listed { handle, serial },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn confirm(&self, listed: Listed, cap: Option<Cap>) -> Outcome {
+        let Listed { handle, serial } = listed;
+        self.act(Act::Confirm { handle, serial, life: HOUR, cap, gone: Vec::new() }).await
+    }
+
+    /// A session that is in.
+    async fn logged_in(&self) -> Listed {
+        let listed = self.reserved(new_handle()).await;
+        assert_eq!(self.confirm(listed, None).await, Outcome::Confirmed);
+        listed
+    }
+
+    async fn members(&self) -> Vec<Member> {
+        match self.act(Act::List).await {
+            Outcome::Members { mut members, .. } => {
+                members.sort_by_key(|member| member.place);
+                members
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn member(&self, handle: Handle) -> Option<Member> {
+        self.members().await.into_iter().find(|member| member.handle == handle)
+    }
+
+    async fn everywhere(&self, keep: Option<Handle>) -> (u64, Vec<Member>) {
+        let id = WriteId::random().expect("random numbers");
+        match self.act(Act::Everywhere { keep: keep.map(|handle| (handle, HOUR)), id }).await {
+            Outcome::Members { epoch, members } => (epoch, members),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn touch(&self, listed: Listed, life: Duration) -> Outcome {
+        let Listed { handle, serial } = listed;
+        self.act(Act::Touch { handle, serial, life }).await
+    }
+}
+
+fn handles(members: &[Member]) -> Vec<Handle> {
+    members.iter().map(|member| member.handle).collect()
+}
+
+/// A tick is a time.
+fn at(serial: u64) -> Timestamp {
+    Timestamp::from_millis(serial)
+}
+
+async fn a_reserved_place_is_listed_and_not_confirmed(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let listed = subject.reserved(new_handle()).await;
+    let member = subject.member(listed.handle).await.expect("listed");
+    assert_eq!((member.confirmed, member.place, member.serial), (false, listed.serial, listed.serial));
+    assert!(member.deadline >= member.seen.plus(PENDING) && member.deadline <= member.seen.plus(PENDING * 2));
+}
+
+async fn a_confirmed_place_is_in_with_its_deadline(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let listed = subject.logged_in().await;
+    let member = subject.member(listed.handle).await.expect("listed");
+    assert!(member.confirmed);
+    assert!(member.deadline >= at(listed.serial).plus(HOUR), "{member:?}");
+    assert!(member.deadline <= at(listed.serial).plus(HOUR + Duration::from_secs(120)), "{member:?}");
+}
+
+async fn whoever_is_in_keeps_their_place_when_they_log_in_again(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let (first, second) = (subject.logged_in().await, subject.logged_in().await);
+    let again = subject.reserved(first.handle).await;
+    assert!(again.serial > second.serial);
+    assert!(subject.member(first.handle).await.expect("listed").confirmed, "also before it is confirmed again");
+    assert_eq!(subject.confirm(again, None).await, Outcome::Confirmed);
+    let members = subject.members().await;
+    assert_eq!(handles(&members), [first.handle, second.handle]);
+    assert_eq!((members[0].place, members[0].serial), (first.serial, again.serial));
+}
+
+async fn the_latest_reservations_win_under_a_cap_that_evicts(store: &impl Roster) {
+    let (subject, cap) = (Subject::new(store), Some(Cap::Evict(2)));
+    let (first, second) = (subject.logged_in().await, subject.logged_in().await);
+    let [early, late] = [new_handle(), new_handle()];
+    let mut listed = Vec::new();
+    for handle in [early, late] {
+        match subject.reserve(handle, cap).await {
+            Outcome::Reserved { serial, rivals, .. } => {
+                assert_eq!(handles(&rivals), [first.handle, second.handle]);
+                listed.push(Listed { handle, serial });
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let Outcome::Over(rivals) = subject.confirm(listed[1], cap).await else { panic!("the cap is reached") };
+    assert_eq!(handles(&rivals), [first.handle, second.handle]);
+    let Listed { handle, serial } = listed[1];
+    let gone = vec![first];
+    assert_eq!(subject.act(Act::Confirm { handle, serial, life: HOUR, cap, gone }).await, Outcome::Confirmed);
+    // The early one is later than the second, and takes its place.
+    let Outcome::Over(rivals) = subject.confirm(listed[0], cap).await else { panic!("the cap is reached") };
+    assert_eq!(handles(&rivals), [second.handle, late]);
+    subject.act(Act::Leave(vec![second])).await;
+    let third = subject.logged_in().await;
+    assert_eq!(subject.confirm(listed[0], cap).await, Outcome::Overtaken);
+    assert!(!subject.member(early).await.expect("listed until its record is ended").confirmed);
+    assert!(subject.member(third.handle).await.is_some());
+}
+
+async fn whoever_is_in_may_log_in_again_at_a_cap(store: &impl Roster) {
+    for cap in [Cap::Evict(1), Cap::Refuse(1)] {
+        let subject = Subject::new(store);
+        let listed = subject.logged_in().await;
+        let Outcome::Reserved { serial, rivals, .. } = subject.reserve(listed.handle, Some(cap)).await else {
+            panic!("refused")
+        };
+        assert!(rivals.is_empty());
+        assert_eq!(subject.confirm(Listed { serial, ..listed }, Some(cap)).await, Outcome::Confirmed);
+    }
+}
+
+async fn a_cap_that_refuses_counts_places_that_are_reserved(store: &impl Roster) {
+    let (subject, cap) = (Subject::new(store), Some(Cap::Refuse(2)));
+    let first = subject.logged_in().await;
+    let handle = new_handle();
+    let Outcome::Reserved { serial, .. } = subject.reserve(handle, cap).await else { panic!("refused") };
+    let Outcome::Full(members) = subject.reserve(new_handle(), cap).await else { panic!("let in") };
+    assert_eq!(handles(&members), [first.handle], "those who can be asked");
+    assert_eq!(subject.confirm(Listed { handle, serial }, cap).await, Outcome::Confirmed);
+    let Outcome::Full(members) = subject.reserve(new_handle(), cap).await else { panic!("let in") };
+    assert_eq!(handles(&members), [first.handle, handle]);
+    assert_eq!(subject.members().await.len(), 2, "nothing is reserved for whom is refused");
+}
+
+async fn a_place_that_is_given_back_counts_no_more(store: &impl Roster) {
+    let (subject, cap) = (Subject::new(store), Some(Cap::Refuse(1)));
+    let listed = subject.reserved(new_handle()).await;
+    // By another log-in with the same session, and then only by its own.
+    let again = subject.reserved(listed.handle).await;
+    subject.act(Act::Withdraw(listed)).await;
+    assert!(matches!(subject.reserve(new_handle(), cap).await, Outcome::Full(_)));
+    subject.act(Act::Withdraw(again)).await;
+    assert_eq!(subject.members().await, []);
+    assert!(matches!(subject.reserve(new_handle(), cap).await, Outcome::Reserved { .. }));
+    // Whoever is in is not put out by it.
+    let subject = Subject::new(store);
+    let listed = subject.logged_in().await;
+    subject.act(Act::Withdraw(listed)).await;
+    assert!(subject.member(listed.handle).await.is_some());
+}
+
+async fn a_confirmation_from_before_the_epoch_is_refused(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let (before, is_in) = (subject.reserved(new_handle()).await, subject.logged_in().await);
+    let (epoch, members) = subject.everywhere(None).await;
+    assert_eq!(handles(&members).len(), 2);
+    assert!(before.serial < epoch && is_in.serial < epoch);
+    for listed in [before, is_in] {
+        assert_eq!(subject.confirm(listed, None).await, Outcome::Outdated { epoch });
+    }
+    assert!(subject.member(before.handle).await.is_some(), "it is listed until its record is ended");
+    let after = subject.logged_in().await;
+    assert!(after.serial > epoch);
+}
+
+async fn a_place_that_was_taken_away_cannot_be_confirmed(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let listed = subject.reserved(new_handle()).await;
+    subject.act(Act::Leave(vec![listed])).await;
+    assert_eq!(subject.confirm(listed, None).await, Outcome::Missing);
+    assert_eq!(subject.members().await, []);
+}
+
+async fn the_same_act_once_more_has_the_same_result(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let listed = subject.reserved(new_handle()).await;
+    for _ in 0..2 {
+        assert_eq!(subject.confirm(listed, Some(Cap::Evict(1))).await, Outcome::Confirmed);
+    }
+    let id = WriteId::random().expect("random numbers");
+    let [first, second] = [
+        subject.act(Act::Everywhere { keep: Some((listed.handle, HOUR)), id }).await,
+        subject.act(Act::Everywhere { keep: Some((listed.handle, HOUR)), id }).await,
+    ];
+    assert_eq!(first, second);
+    for _ in 0..2 {
+        assert_eq!(subject.act(Act::Leave(vec![Listed { serial: u64::MAX, ..listed }])).await, Outcome::Left);
+    }
+}
+
+async fn an_end_of_all_lists_everyone_and_keeps_one_who_stays(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let (stays, goes, reserved) =
+        (subject.logged_in().await, subject.logged_in().await, subject.reserved(new_handle()).await);
+    let (epoch, mut members) = subject.everywhere(Some(stays.handle)).await;
+    members.sort_by_key(|member| member.place);
+    assert_eq!(handles(&members), [goes.handle, reserved.handle]);
+    let kept = subject.member(stays.handle).await.expect("listed");
+    assert!(kept.confirmed && kept.serial > epoch && kept.place == stays.serial);
+    // Its record still says when it came in first.
+    assert_eq!(subject.touch(stays, HOUR).await, Outcome::Touched);
+    assert_eq!(subject.touch(goes, HOUR).await, Outcome::Outdated { epoch });
+    // One who was not in comes in.
+    let unlisted = new_handle();
+    subject.everywhere(Some(unlisted)).await;
+    assert!(subject.member(unlisted).await.expect("listed").confirmed);
+}
+
+async fn a_touch_moves_the_deadline_and_never_backwards(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let listed = subject.logged_in().await;
+    let before = subject.member(listed.handle).await.expect("listed");
+    assert_eq!(subject.touch(listed, HOUR * 3).await, Outcome::Touched);
+    let after = subject.member(listed.handle).await.expect("listed");
+    assert!(after.deadline >= before.deadline.plus(HOUR), "{after:?}");
+    assert!(after.seen >= before.seen);
+    subject.touch(listed, HOUR / 2).await;
+    assert_eq!(subject.member(listed.handle).await.expect("listed").deadline, after.deadline);
+}
+
+async fn a_touch_brings_in_who_is_not_in_unless_the_epoch_is_newer(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let first = subject.logged_in().await;
+    let old = Listed { handle: new_handle(), serial: first.serial - 100_000 };
+    assert_eq!(subject.touch(old, HOUR).await, Outcome::Touched);
+    let member = subject.member(old.handle).await.expect("listed");
+    assert!(member.confirmed && member.serial == old.serial && member.place == old.serial);
+    let (epoch, _) = subject.everywhere(None).await;
+    let older = Listed { handle: new_handle(), serial: epoch - 1 };
+    assert_eq!(subject.touch(older, HOUR).await, Outcome::Outdated { epoch });
+    assert_eq!(subject.member(older.handle).await, None);
+}
+
+async fn a_touch_does_not_confirm_a_reserved_place(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let listed = subject.reserved(new_handle()).await;
+    subject.touch(listed, HOUR).await;
+    assert!(!subject.member(listed.handle).await.expect("listed").confirmed);
+}
+
+async fn nobody_leaves_who_came_in_anew_since_they_were_listed(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let listed = subject.logged_in().await;
+    let again = subject.reserved(listed.handle).await;
+    subject.act(Act::Leave(vec![listed])).await;
+    assert_eq!(subject.member(listed.handle).await.expect("listed").serial, again.serial);
+    subject.act(Act::Leave(vec![again])).await;
+    assert_eq!(subject.member(listed.handle).await, None);
+}
+
+async fn whoever_was_found_gone_makes_room(store: &impl Roster) {
+    let (subject, cap) = (Subject::new(store), Some(Cap::Refuse(2)));
+    let (gone, stays) = (subject.logged_in().await, subject.logged_in().await);
+    let handle = new_handle();
+    let outcome = subject.act(Act::Reserve { handle, cap, gone: vec![gone] }).await;
+    assert!(matches!(outcome, Outcome::Reserved { .. }), "{outcome:?}");
+    assert_eq!(handles(&subject.members().await), [stays.handle, handle]);
+}
+
+async fn rosters_of_different_users_have_nothing_to_do_with_each_other(store: &impl Roster) {
+    let (ann, bob) = (Subject::new(store), Subject::new(store));
+    let (hers, his) = (ann.logged_in().await, bob.reserved(new_handle()).await);
+    ann.everywhere(None).await;
+    assert_eq!(bob.confirm(his, Some(Cap::Refuse(1))).await, Outcome::Confirmed);
+    assert_eq!(handles(&bob.members().await), [his.handle]);
+    assert_eq!(handles(&ann.members().await), [hers.handle]);
+    // Whatever bytes a user's id has, and however many.
+    let names = ["", "\0", "ann", "ann\0", "Ann", "{ann}", &"é".repeat(512)].map(Name::of_user);
+    for (at, name) in names.iter().enumerate() {
+        assert!(!names[..at].contains(name));
+        assert_eq!(name.to_string().len(), 22);
+    }
+}
+
+async fn serials_rise_also_when_the_roster_was_forgotten(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let first = subject.logged_in().await;
+    subject.act(Act::Leave(vec![first])).await;
+    let second = subject.reserved(new_handle()).await;
+    assert!(second.serial > first.serial);
+}

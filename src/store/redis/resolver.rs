@@ -3,6 +3,9 @@
 //! There is one, so there are never two reconnects at once. What the Sentinels announce comes by another way than what
 //! requests report, so a flood of errors delays no switch; and it interrupts an attempt that hangs.
 
+mod compass;
+mod outage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +13,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
+pub(super) use self::compass::Compass;
+use self::compass::told;
+use self::outage::Outage;
 use super::clock::StoreClock;
 use super::connect::{Connected, Drivers, Route, connect, late, promoted};
 use super::link::{Live, Report, State, Tally};
 use super::repeat::{Ended, Ending, repeat};
 use super::script::Scripts;
-use super::sentinel::{Hint, HintKind, Sentinels};
+use super::sentinel::{Hint, HintKind};
 use super::url::Address;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
@@ -27,10 +33,6 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_m
 const ANCHOR_EVERY: Duration = Duration::from_secs(60);
 /// The longest that an attempt under way keeps an old connection.
 const RETIRE: Duration = Duration::from_secs(10);
-/// A hint alone is followed for this long; then the Sentinels are asked as well.
-const ALONE: Duration = Duration::from_secs(3);
-/// It is forgotten after this.
-const STALE: Duration = Duration::from_secs(10);
 /// A replica that was selected is watched for this long at a time.
 const PROMOTION: Duration = Duration::from_millis(500);
 /// So many log-outs are repeated before anyone is let onto a node; the rest beside.
@@ -39,14 +41,6 @@ const REPEATED_FIRST: usize = 500;
 const SETTLED: Duration = Duration::from_secs(5);
 /// A new master's clock may be off by this much.
 const CLOCK_OFF: Duration = Duration::from_secs(2);
-
-/// Where to look for the master.
-pub(super) enum Compass {
-    /// Always there.
-    Node(Address),
-    /// Where the Sentinels say.
-    Sentinels(Arc<Sentinels>),
-}
 
 pub(super) struct Resolver {
     pub(super) route: Route,
@@ -264,13 +258,6 @@ async fn anchor_to(live: Arc<Live>, clock: Arc<StoreClock>) {
     }
 }
 
-/// Returns when there is something new; never, when nothing can be any more.
-async fn told<T>(news: &mut watch::Receiver<T>) {
-    if news.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 /// What is known of the last connection.
 struct Last {
     address: Option<Address>,
@@ -288,70 +275,5 @@ impl Default for Last {
     fn default() -> Self {
         let (beside, told) = (JoinSet::new(), Throttle::default());
         Self { address: None, history: None, since: Instant::now(), left: None, beside, told }
-    }
-}
-
-/// A time without a connection.
-struct Outage {
-    since: Instant,
-    cause: Unavailable,
-    told: bool,
-}
-
-impl Outage {
-    fn begin(cause: Unavailable, tell: bool) -> Self {
-        if tell {
-            event::store_down(&cause);
-        }
-        Self { since: Instant::now(), cause, told: tell }
-    }
-
-    /// It goes on, now for this reason.
-    fn goes_on(&mut self, cause: Unavailable) -> State {
-        if !std::mem::replace(&mut self.told, true) {
-            event::store_down(&cause);
-        }
-        self.cause = cause;
-        self.state()
-    }
-
-    fn state(&self) -> State {
-        State::Down { since: self.since, cause: self.cause.clone() }
-    }
-}
-
-impl Compass {
-    fn hints(&self) -> watch::Receiver<Option<Hint>> {
-        match self {
-            Self::Node(_) => watch::channel(None).1,
-            Self::Sentinels(sentinels) => sentinels.hints(),
-        }
-    }
-
-    fn changes(&self) -> watch::Receiver<()> {
-        match self {
-            Self::Node(_) => watch::channel(()).1,
-            Self::Sentinels(sentinels) => sentinels.changes(),
-        }
-    }
-
-    /// Whether the master is known to be another.
-    fn elsewhere(&self, address: &Address) -> bool {
-        match self {
-            Self::Node(_) => false,
-            Self::Sentinels(sentinels) => sentinels.elsewhere(address),
-        }
-    }
-}
-
-impl Hint {
-    /// Whether this attempt follows it: at first all do, then every other.
-    fn guides(&self, turn: u32) -> bool {
-        let age = self.at.elapsed();
-        age < ALONE || age < STALE && turn.is_multiple_of(2)
-    }
-
-    fn leads_away_from(&self, live: &Live) -> bool {
-        self.address != *live.address() && self.at.elapsed() < STALE
     }
 }

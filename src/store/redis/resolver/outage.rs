@@ -1,0 +1,36 @@
+//! A time without a connection: since when, why, and whether it was told.
+
+use tokio::time::Instant;
+
+use super::super::link::State;
+use crate::error::Unavailable;
+use crate::event;
+
+/// A time without a connection.
+pub(super) struct Outage {
+    pub(super) since: Instant,
+    cause: Unavailable,
+    pub(super) told: bool,
+}
+
+impl Outage {
+    pub(super) fn begin(cause: Unavailable, tell: bool) -> Self {
+        if tell {
+            event::store_down(&cause);
+        }
+        Self { since: Instant::now(), cause, told: tell }
+    }
+
+    /// It goes on, now for this reason.
+    pub(super) fn goes_on(&mut self, cause: Unavailable) -> State {
+        if !std::mem::replace(&mut self.told, true) {
+            event::store_down(&cause);
+        }
+        self.cause = cause;
+        self.state()
+    }
+
+    pub(super) fn state(&self) -> State {
+        State::Down { since: self.since, cause: self.cause.clone() }
+    }
+}

@@ -6,5 +6,7 @@ mod late;
 mod lost_replies;
 mod memory_full;
 mod refusals;
+mod repeats;
 mod replicas;
+mod sentinels;
 mod wire;

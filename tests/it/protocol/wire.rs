@@ -201,7 +201,7 @@ pub(crate) fn time(now: SystemTime) -> String {
 }
 
 /// One whole RESP2 value, as it came.
-async fn frame(from: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Vec<u8>> {
+pub(super) async fn frame(from: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Vec<u8>> {
     let (mut frame, mut left) = (Vec::new(), 1);
     while left > 0 {
         left -= 1;

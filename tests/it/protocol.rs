@@ -9,4 +9,5 @@ mod refusals;
 mod repeats;
 mod replicas;
 mod sentinels;
+mod settings;
 mod wire;

@@ -196,6 +196,24 @@ pub(crate) fn https_not_believed(throttle: &Throttle, peer: Option<Peer>, header
     }
 }
 
+/// Another instance has a setting otherwise that must be the same on all.
+pub(crate) fn fleet_disagrees(instance: &str, setting: &str, ours: &str, theirs: &str) {
+    let (instance, theirs) = (printable(instance.as_bytes()), printable(theirs.as_bytes()));
+    tracing::warn!(
+        event = "fleet_disagrees",
+        setting,
+        instance = &*instance,
+        ours,
+        theirs = &*theirs,
+        "{setting} is not the same on all instances, so they will log users out: {ours} here, {theirs} on {instance}"
+    );
+}
+
+/// What this instance needs the others to agree with could not be posted; it is tried again.
+pub(crate) fn post_failed(cause: &Unavailable) {
+    tracing::debug!(event = "post_failed", cause = %cause, "the settings that must agree were not posted");
+}
+
 /// Headers are to be believed, but nobody says who sent them.
 pub(crate) fn unknown_peer(throttle: &Throttle) {
     if throttle.is_first("unknown_peer") {

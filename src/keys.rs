@@ -20,6 +20,8 @@ const TOKEN: usize = BODY + 32;
 /// Characters of a cookie value.
 const TEXT: usize = TOKEN / 3 * 4;
 const CONTEXT: &[u8] = b"stickless.v1\0";
+/// In place of `CONTEXT`, so that no fingerprint is the MAC of any cookie.
+const FINGERPRINT: &[u8] = b"stickless.fingerprint.v1\0";
 const MIN_KEY: usize = 32;
 
 /// What a cookie says once its MAC is verified.
@@ -124,6 +126,16 @@ impl KeyRing {
             bytes[BODY..].copy_from_slice(&tag);
         }
         URL_SAFE_NO_PAD.encode(&bytes[..])
+    }
+
+    /// A name for each key, by which instances find out that they have the same ones. It tells nothing of the key.
+    pub(crate) fn fingerprints(&self) -> Vec<String> {
+        let fingerprint = |mac: &Hmac<Sha256>| {
+            let mut mac = mac.clone();
+            mac.update(FINGERPRINT);
+            URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..9])
+        };
+        self.macs.iter().map(fingerprint).collect()
     }
 
     /// Whether a cookie's value has the length of one of ours.

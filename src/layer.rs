@@ -10,6 +10,8 @@ use crate::cookie::{Attributes, Domains, SameSite, Secure};
 use crate::drift::{Addresses, Drift, Watch};
 use crate::error::ConfigError;
 use crate::event::Throttle;
+use crate::fleet;
+use crate::id::WriteId;
 use crate::keys::KeyRing;
 use crate::lifetime::Lifetime;
 use crate::proxy::{Gate, Trust};
@@ -79,6 +81,7 @@ impl SessionLayer {
             cap: None,
             gate: Gate::default(),
             drift: Watch::default(),
+            instance: None,
         }
     }
 }
@@ -121,6 +124,7 @@ pub struct SessionLayerBuilder<S> {
     cap: Option<Cap>,
     gate: Gate,
     drift: Watch,
+    instance: Option<String>,
 }
 
 impl<S: Store + Roster> SessionLayerBuilder<S> {
@@ -239,6 +243,13 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
         self
     }
 
+    /// This instance's name, by which others tell of it when their settings differ from its own. All instances of a
+    /// fleet must have different ones, and each should keep its own over a restart. Default: one made at random.
+    pub fn instance(mut self, name: impl Into<String>) -> Self {
+        self.instance = Some(name.into());
+        self
+    }
+
     /// Whether a session's record keeps the client's address and user agent, and a change of either is told.
     pub fn drift(mut self, on: bool) -> Self {
         self.drift.on = on;
@@ -305,6 +316,12 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
         if let Some(Cap::Evict(0) | Cap::Refuse(0)) = self.cap {
             return Err(ConfigError::new("cap", 0, "must be at least 1"));
         }
+        let instance = match self.instance {
+            Some(name) if name.is_empty() => return Err(ConfigError::new("instance", "", "must have a name")),
+            Some(name) => name,
+            // No two have the same, also where all processes have the same number.
+            None => format!("{}-{}", std::process::id(), WriteId::random().unwrap_or_default()),
+        };
         let shared = Shared {
             lifetime: lifetime.check()?,
             attributes: self.attributes.check()?,
@@ -318,6 +335,8 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
             turns: Turns::default(),
             told: Throttle::default(),
         };
-        Ok(SessionLayer { shared: Arc::new(shared) })
+        let shared = Arc::new(shared);
+        fleet::post(&shared, fleet::card(instance, &shared));
+        Ok(SessionLayer { shared })
     }
 }

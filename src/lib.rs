@@ -122,6 +122,13 @@
 //! [`Trust`]. Then [`Origin`] has the client's address, scheme and host, and [`Secure::Auto`] follows the scheme by which
 //! the client came.
 //!
+//! # A fleet that agrees
+//!
+//! Instances with different cookie names, domains, limits or keys log each other's users out. Each posts in the store
+//! what must be the same, under the name that [`instance`](SessionLayerBuilder::instance) gives it; a difference is one
+//! warning, `fleet_disagrees`, with the setting and the other instance. In the middle of a change of keys, as
+//! [`KeyRing`] describes it, nothing differs.
+//!
 //! # Drift
 //!
 //! A session's record keeps the client's address and user agent. When a session is seen with another one, that is an
@@ -150,6 +157,7 @@ mod error;
 mod event;
 #[cfg(feature = "axum")]
 mod extract;
+mod fleet;
 #[cfg(all(test, feature = "redis"))]
 #[path = "../tests/harness/lib.rs"]
 mod harness;

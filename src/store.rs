@@ -74,8 +74,34 @@ pub trait Store: Send + Sync + 'static {
         Duration::from_secs(1)
     }
 
+    /// Posts what an instance needs the others to agree with, and answers with what all have posted, this one
+    /// included; none when no other instance can use this store.
+    ///
+    /// * A card replaces the earlier one of the same instance.
+    /// * A card that was not posted again for [`CARD_LIFE`] is gone.
+    fn post(
+        &self,
+        card: &Card,
+        budget: &Budget,
+    ) -> impl Future<Output = Result<Option<Vec<Card>>, Unavailable>> + Send {
+        let _ = (card, budget);
+        std::future::ready(Ok(None))
+    }
+
     /// Whether the store answers now.
     fn ping(&self, budget: &Budget) -> impl Future<Output = Result<(), Unavailable>> + Send;
+}
+
+/// How long what an instance posted is believed.
+pub const CARD_LIFE: Duration = Duration::from_secs(150);
+
+/// What an instance posts: settings that must agree with the others', as text that opens nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Card {
+    /// Its name.
+    pub instance: String,
+    /// Settings by name.
+    pub settings: std::collections::BTreeMap<String, String>,
 }
 
 /// What a store has under a handle.
@@ -312,6 +338,7 @@ pub(crate) trait AnyStore: Send + Sync {
     fn enrol<'a>(&'a self, name: roster::Name, act: &'a roster::Act, budget: &'a Budget) -> Boxed<'a, roster::Outcome>;
     fn announce<'a>(&'a self, handles: &'a [Handle], reason: Reason, budget: &'a Budget) -> Boxed<'a, ()>;
     fn endings(&self) -> Endings;
+    fn post<'a>(&'a self, card: &'a Card, budget: &'a Budget) -> Boxed<'a, Option<Vec<Card>>>;
     fn now(&self) -> Timestamp;
     fn budget(&self) -> Duration;
 }
@@ -335,6 +362,10 @@ impl<S: Store + Roster> AnyStore for S {
 
     fn endings(&self) -> Endings {
         Roster::endings(self)
+    }
+
+    fn post<'a>(&'a self, card: &'a Card, budget: &'a Budget) -> Boxed<'a, Option<Vec<Card>>> {
+        Box::pin(Store::post(self, card, budget))
     }
 
     fn now(&self) -> Timestamp {

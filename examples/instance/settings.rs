@@ -142,7 +142,8 @@ impl Settings {
             .cookie_same_site(cookie.same_site)
             .cookie_persistent(cookie.persistent)
             .trust(self.proxies.trust())
-            .drift(self.drift);
+            .drift(self.drift)
+            .instance(self.instance);
         builder = match <[String; 1]>::try_from(cookie.domains) {
             Ok([domain]) => builder.cookie_domain(domain),
             Err(domains) => builder.cookie_domains(domains),

@@ -7,6 +7,8 @@
 //! and a log-out expire what stands in the other places, when the request brought several cookies, or one from before
 //! this process began.
 
+use std::fmt;
+
 use crate::error::ConfigError;
 
 /// The setting.
@@ -74,6 +76,21 @@ impl Domains {
             Self::Listed(domains) => domains.as_slice(),
         };
         domains.iter().map(String::as_str).filter(move |domain| host.is_some_and(|host| covers(domain, host)))
+    }
+}
+
+/// As an operator reads it, whatever the order.
+impl fmt::Display for Domains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HostOnly => f.write_str("host-only"),
+            Self::Fixed(domain) => f.write_str(domain),
+            Self::Listed(domains) => {
+                let mut domains = domains.clone();
+                domains.sort_unstable();
+                write!(f, "one of {}", domains.join(","))
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! | connect | `AUTH`, `SELECT`, `CLIENT SETNAME`, `PING`, `ROLE`, `TIME`, `INFO`, `CONFIG GET`, `SCRIPT LOAD` |
 //! | load | `HGETALL`, `PTTL` in one pipeline; on a miss once more with `ROLE`, and a word of the Sentinels |
 //! | every write | one `EVALSHA` on one key |
+//! | the instance's card, once a minute | `HSET`, `PEXPIRE`, `HGETALL` |
 
 mod advice;
 mod attempts;
@@ -12,6 +13,7 @@ mod builder;
 mod clock;
 mod connect;
 mod dial;
+mod fleet;
 mod link;
 mod pubsub;
 mod read;
@@ -47,7 +49,7 @@ pub(crate) use self::url::Address;
 use super::retry::{self, Policy, Remedy};
 use super::roster::{Act, Name, Roster};
 use super::{
-    Budget, Done, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write, endings, roster as rosters,
+    Budget, Card, Done, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write, endings, roster as rosters,
 };
 use crate::error::{ConfigError, Unavailable, UnavailableKind};
 use crate::id::Handle;
@@ -180,6 +182,10 @@ impl Store for RedisStore {
 
     fn budget(&self) -> Duration {
         self.shared.policy.budget
+    }
+
+    async fn post(&self, card: &Card, budget: &Budget) -> Result<Option<Vec<Card>>, Unavailable> {
+        self.shared.post(card, budget).await.map(Some)
     }
 
     async fn ping(&self, budget: &Budget) -> Result<(), Unavailable> {

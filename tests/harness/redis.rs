@@ -142,6 +142,11 @@ impl RedisServer {
         std::iter::from_fn(|| Some((lines.next()?, lines.next()?))).collect()
     }
 
+    /// The keys of all records and tombstones, whatever their prefix.
+    pub(crate) async fn records(&self) -> Vec<String> {
+        self.cli(&["KEYS", "*:s:*"]).await.lines().filter(|key| !key.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Every command the server runs from now on, until it is stopped.
     pub(crate) async fn monitor(&self) -> Monitor {
         or_panic(Monitor::start(self.socket(), self.password()).await)

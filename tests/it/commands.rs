@@ -24,7 +24,8 @@ fn row(act: &str) -> Vec<String> {
 /// The command names of MONITOR's lines.
 fn names(lines: &[String]) -> Vec<String> {
     let name = |line: &String| line.split('"').nth(1).map(str::to_uppercase);
-    lines.iter().filter_map(name).filter(|name| name != "MONITOR" && name != "SHUTDOWN").collect()
+    let of_a_session = lines.iter().filter(|line| !line.contains(":fleet\""));
+    of_a_session.filter_map(name).filter(|name| name != "MONITOR" && name != "SHUTDOWN").collect()
 }
 
 async fn seen(monitor: Monitor) -> Vec<String> {
@@ -89,6 +90,18 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
 }
 
 #[tokio::test]
+async fn an_instance_posts_its_card_when_it_begins_and_nothing_else_is_sent_without_a_request() {
+    let redis = RedisServer::start().await;
+    let monitor = redis.monitor().await;
+    let _instance = Instance::start(&[("STORE", redis.url()), ("SESSION_KEYS", session_key())]).await;
+    let lines = seen(monitor).await;
+    let posted = lines.iter().filter(|line| line.contains(":fleet\""));
+    let posted: Vec<_> = posted.filter_map(|line| line.split('"').nth(1)).collect();
+    assert_eq!(posted, row("post"), "{lines:#?}");
+    assert!(names(&lines).iter().all(|name| !name.starts_with('H')), "{lines:#?}");
+}
+
+#[tokio::test]
 async fn a_miss_is_looked_at_twice_with_role_and_a_forgery_not_once() {
     let redis = RedisServer::start().await;
     let instance = Instance::start(&[("STORE", redis.url()), ("SESSION_KEYS", session_key())]).await;
@@ -130,6 +143,7 @@ fn scripts_and_code_use_no_command_newer_than_redis_6_2() {
         include_str!("../../src/store/redis/pubsub.rs"),
         include_str!("../../src/store/redis/repeat.rs"),
         include_str!("../../src/store/redis/resolver.rs"),
+        include_str!("../../src/store/redis/fleet.rs"),
         include_str!("../../src/store/redis/script.rs"),
         include_str!("../../src/store/redis/sentinel/talk.rs"),
         include_str!("../../src/store/redis.rs"),

@@ -52,10 +52,10 @@ impl Stage {
         self.redis.as_ref().expect("a test of Redis alone")
     }
 
-    /// Asserts how many keys Redis holds; in memory nobody can look.
+    /// Asserts how many records Redis holds; in memory nobody can look.
     pub(crate) async fn assert_stored(&self, records: usize) {
         if let Some(redis) = &self.redis {
-            assert_eq!(redis.cli(&["KEYS", "stickless:s:*"]).await.lines().count(), records);
+            assert_eq!(redis.records().await.len(), records);
         }
     }
 }

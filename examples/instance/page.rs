@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use stickless::{SameSite, Secure, Session, State, Unavailable};
+use stickless::{Origin, SameSite, Secure, Session, State, Unavailable};
 
 use crate::settings::{CookieSettings, SessionSettings, Settings};
 
@@ -44,9 +44,9 @@ impl Page {
     }
 
     /// The page with what the session holds.
-    pub(crate) fn index(&self, session: &Session, data: &Value, https: bool) -> Response {
+    pub(crate) fn index(&self, session: &Session, data: &Value, origin: &Origin) -> Response {
         let expires = session.expires_in().map(|left| left.as_millis().to_string());
-        let html = self.fill(https, |name| match name {
+        let html = self.fill(origin, |name| match name {
             "available" => "true".to_owned(),
             "state" => state_name(session.state()).to_owned(),
             "user" => session.user().unwrap_or_default(),
@@ -59,8 +59,8 @@ impl Page {
     }
 
     /// The same page while the store is away: it says so, and waits for it.
-    pub(crate) fn unavailable(&self, cause: Unavailable, https: bool) -> Response {
-        let html = self.fill(https, |name| match name {
+    pub(crate) fn unavailable(&self, cause: Unavailable, origin: &Origin) -> Response {
+        let html = self.fill(origin, |name| match name {
             "available" => "false".to_owned(),
             "state" => "unknown".to_owned(),
             "values" => json!({}).to_string(),
@@ -76,7 +76,7 @@ impl Page {
     }
 
     /// Puts values in place of `{{name}}`, in one pass, so that no value is looked at for names.
-    fn fill(&self, https: bool, of_session: impl Fn(&str) -> String) -> String {
+    fn fill(&self, origin: &Origin, of_session: impl Fn(&str) -> String) -> String {
         let session = &self.session;
         let seconds = |duration: Duration| duration.as_secs().to_string();
         let refresh = session.refresh_within.map_or(0.8, |within| within.as_secs_f64() / session.idle.as_secs_f64());
@@ -87,7 +87,7 @@ impl Page {
             match name {
                 "style" => html.push_str(STYLE),
                 "script" => html.push_str(SCRIPT),
-                "cookie" => html.push_str(&attributes(&self.cookie, https)),
+                "cookie" => html.push_str(&attributes(&self.cookie, origin)),
                 "cookie-name" => html.push_str(&escape(&self.cookie.name)),
                 "instance" => html.push_str(&escape(&self.instance)),
                 "idle" => html.push_str(&seconds(session.idle)),
@@ -115,10 +115,10 @@ pub(crate) fn greeting(instance: &str, user: Option<&str>) -> String {
 }
 
 /// The cookie's attributes, each with what a browser makes of it.
-fn attributes(cookie: &CookieSettings, https: bool) -> String {
+fn attributes(cookie: &CookieSettings, origin: &Origin) -> String {
     let secure = match cookie.secure {
         Secure::Always => true,
-        Secure::Auto => https,
+        Secure::Auto => origin.https,
         Secure::Never => false,
     };
     let (same_site, from_elsewhere) = match cookie.same_site {
@@ -127,7 +127,7 @@ fn attributes(cookie: &CookieSettings, https: bool) -> String {
         SameSite::None => ("SameSite=None", "comes with requests from all sites"),
     };
     let path = format!("Path={}", cookie.path);
-    let domain = (!cookie.domains.is_empty()).then(|| format!("Domain={}", cookie.domains.join(" or ")));
+    let domain = domain(&cookie.domains, origin.host.as_deref()).map(|domain| format!("Domain={domain}"));
     let rows = [
         if cookie.http_only { ("HttpOnly", "no script can read it") } else { ("no HttpOnly", "scripts can read it") },
         if secure { ("Secure", "travels over https only") } else { ("no Secure", "travels over plain http too") },
@@ -148,6 +148,18 @@ fn attributes(cookie: &CookieSettings, https: bool) -> String {
         format!("<li><code>{}</code> <span class=\"grow\">{}</span></li>", escape(attribute), escape(meaning))
     };
     rows.into_iter().chain(partitioned).map(row).collect()
+}
+
+/// Of several the longest that covers the host; one is sent to every host.
+fn domain<'a>(domains: &'a [String], host: Option<&str>) -> Option<&'a str> {
+    let covers = |domain: &&str| {
+        let rest = host.and_then(|host| host.strip_suffix(domain));
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    match domains {
+        [one] => Some(one),
+        several => several.iter().map(String::as_str).filter(covers).max_by_key(|domain| domain.len()),
+    }
 }
 
 /// A source of the content security policy: this very text.

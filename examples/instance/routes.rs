@@ -69,8 +69,8 @@ struct Pair {
 
 async fn index(State(app): State<App>, origin: Origin, session: Result<Session, Unavailable>) -> Response {
     match session {
-        Ok(session) => app.page.index(&session, &data(&session), origin.https),
-        Err(cause) => app.page.unavailable(cause, origin.https),
+        Ok(session) => app.page.index(&session, &data(&session), &origin),
+        Err(cause) => app.page.unavailable(cause, &origin),
     }
 }
 

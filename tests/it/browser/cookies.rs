@@ -1,6 +1,9 @@
 //! Which cookies the browser keeps, where it sends them, and that it lets go of them.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{SHOP, Site};
 use crate::harness::Chromium;
@@ -86,16 +89,38 @@ async fn a_log_out_removes_the_cookie_whatever_its_attributes() {
 async fn a_log_out_after_a_change_of_the_domain_leaves_no_cookie_behind() {
     let chromium = Chromium::turn().await;
     let tab = chromium.tab();
-    let mut site = Site::start(&chromium, &[]).await;
-    site.log_in(tab, SHOP, "ada").await;
-    for number in 0..site.fleet.instances.len() {
-        let mut env = site.fleet.env(&[("COOKIE_SECURE", "always"), ("COOKIE_DOMAIN", "example.com")]);
+    for (before, after) in [("", "example.com"), ("example.com", ""), (SHOP, "example.com,example.org")] {
+        let mut site = Site::start_on(1, &chromium, &[("COOKIE_DOMAIN", before)]).await;
+        site.log_in(tab, SHOP, "ada").await;
+        // What was issued in the second in which an instance begins may be its own.
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos();
+        sleep(Duration::from_secs(1) - Duration::from_nanos(second.into())).await;
+        let mut env = site.fleet.env(&[("COOKIE_SECURE", "always"), ("COOKIE_DOMAIN", after)]);
         env.retain(|(name, _)| name != "INSTANCE");
-        site.fleet.instances[number].restart_with(&env).await;
+        site.fleet.instances[0].restart_with(&env).await;
+        assert_eq!(site.me(tab, SHOP).await["user"], "ada", "{before} to {after}: still by the old cookie");
+        site.log_out(tab, SHOP).await;
+        assert_eq!(tab.cookies().await, Vec::<Value>::new(), "{before} to {after}");
     }
-    assert_eq!(site.me(tab, SHOP).await["user"], "ada", "still by the old cookie");
-    site.log_in(tab, SHOP, "bob").await;
-    assert_eq!(site.me(tab, SHOP).await["user"], "bob", "the new cookie wins over the old one");
-    site.log_out(tab, SHOP).await;
-    assert_eq!(tab.cookies().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn on_each_of_the_operators_domains_the_cookie_is_kept_and_shared_by_its_subdomains() {
+    let chromium = Chromium::turn().await;
+    let tab = chromium.tab();
+    let site = Site::start(&chromium, &[("COOKIE_DOMAIN", "shop.example.com,example.org")]).await;
+    for (host, sister, user) in [("eu.shop.example.com", SHOP, "ada"), ("www.example.org", "example.org", "bob")] {
+        site.log_in(tab, host, user).await;
+        assert_eq!(site.me(tab, sister).await["user"], user, "{sister}");
+        tab.open(site.at(host, "/")).await;
+        assert!(tab.text(".pairs").await.contains(&format!("Domain={sister}")), "as the page says at {host}");
+    }
+    assert_eq!(site.me(tab, "us.shop.example.com").await["user"], "ada", "each domain has its own");
+    // Covered by none of them: for this host alone.
+    site.log_in(tab, "www.example.net", "eve").await;
+    assert_eq!(site.me(tab, "www.example.net").await["user"], "eve");
+    assert_eq!(site.me(tab, "example.net").await["session"], false);
+    let mut domains: Vec<_> = tab.cookies().await.iter().map(|cookie| cookie["domain"].to_string()).collect();
+    domains.sort();
+    assert_eq!(domains, ["\".example.org\"", "\".shop.example.com\"", "\"www.example.net\""]);
 }

@@ -1,6 +1,7 @@
 //! What a real browser makes of it: Chromium, over TLS, through nginx, under names of sites.
 
 mod cookies;
+mod devices;
 mod page;
 mod sites;
 mod tabs;

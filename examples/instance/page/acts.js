@@ -40,22 +40,23 @@ async function busy(control, work) {
   }
 }
 
-/** After what changes the count alone there is no need to read all values. */
+/** After what changes the count alone there is no need to read all values and devices. */
 async function refresh(changes = "values") {
   const read = (path) => ask("GET", path, { quiet: true });
-  const [first, dump] = await Promise.all([read("/me"), changes === "values" ? read("/dump") : null]);
+  let me = await read("/me");
   // Reading made it slide, beside the answer: the next one shows by how much.
-  const me = first.ok && isDue(first.json) ? await read("/me") : first;
-  const failed = [me, dump].find((answer) => answer && !answer.ok);
-  if (failed) {
-    tellTrouble(failed.status);
-    return;
-  }
+  if (me.ok && isDue(me.json)) me = await read("/me");
+  if (!me.ok) return tellTrouble(me.status);
+  const isLive = me.json.state === "live";
+  const all = changes === "values" || me.json.user !== session.user;
+  const dump = all && isLive ? await read("/dump") : null;
+  if (dump && !dump.ok) return tellTrouble(dump.status);
   takeIn(me.json);
-  if (dump) session.values = dump.json.data;
+  if (!isLive) session.values = {};
+  else if (dump) session.values = dump.json.data;
   else session.values.n = me.json.count;
   show();
-  await showDevices();
+  if (all) await showDevices();
 }
 
 function takeIn(me) {

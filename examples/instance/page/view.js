@@ -133,40 +133,24 @@ function showValues() {
 // Devices
 
 async function showDevices() {
-  if (session.user === null || session.devices === "none") {
-    $("devices").hidden = true;
-    return;
-  }
-  const answer = await ask("GET", "/devices", { quiet: true });
-  // An instance without this feature: not asked again.
-  if (answer.status === 501) session.devices = "none";
-  $("devices").hidden = !answer.ok;
-  if (!answer.ok) return;
+  const answer = session.user === null ? null : await ask("GET", "/devices", { quiet: true });
+  $("devices").hidden = !answer?.ok;
+  if (!answer?.ok) return;
   $("others").hidden = answer.json.length < 2;
   $("device-list").replaceChildren(...answer.json.map((device) => {
-    const what = element("span", browserOf(device.user_agent), "grow");
-    what.title = device.user_agent ?? "";
+    const name = device.user_agent ?? "Unknown browser";
     const where = element("span", [device.client_ip, seen(device.seen)].filter(Boolean).join(", "), "hint");
     const end = device.current
       ? element("span", "this one", "tag")
-      : button("End", `End the session on ${browserOf(device.user_agent)}`, (control) =>
+      : button("End", `End the session on ${name}`, (control) =>
           act(control, "POST", `/devices/${encodeURIComponent(device.id)}/logout`, { words: { 404: "That session had ended already." } }));
-    return item(what, where, end);
+    return item(element("span", name, "grow"), where, end);
   }));
 }
 
-function browserOf(agent) {
-  const browser = /Edg|OPR|Firefox|Chrome|Safari|curl/.exec(agent ?? "")?.[0] ?? "Unknown browser";
-  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(agent ?? "")?.[0];
-  const names = { Edg: "Edge", OPR: "Opera" };
-  return (names[browser] ?? browser) + (system ? ` on ${system}` : "");
-}
-
-/** Times come as milliseconds since 1970 or as text that a date is made of. */
+/** A time in milliseconds since 1970. */
 function seen(time) {
-  if (time === null || time === undefined) return "";
-  const ago = Math.round((Date.now() - new Date(time).getTime()) / 1000);
-  if (Number.isNaN(ago)) return "";
+  const ago = Math.round((Date.now() - time) / 1000);
   return ago < 5 ? "seen just now" : `seen ${duration(ago)} ago`;
 }
 

@@ -18,12 +18,12 @@ async fn settled(tab: &Tab) {
     tab.until("!document.querySelector('[aria-disabled=true]')").await;
 }
 
-async fn click(tab: &Tab, selector: &str) {
+pub(super) async fn click(tab: &Tab, selector: &str) {
     tab.click(selector).await;
     settled(tab).await;
 }
 
-async fn log_in(tab: &Tab, user: &str) {
+pub(super) async fn log_in(tab: &Tab, user: &str) {
     tab.write("#name", user).await;
     click(tab, "#log-in button").await;
 }

@@ -94,7 +94,7 @@ async fn a_log_out_after_a_change_of_the_domain_leaves_no_cookie_behind() {
         site.log_in(tab, SHOP, "ada").await;
         // What was issued in the second in which an instance begins may be its own.
         let second = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos();
-        sleep(Duration::from_secs(1) - Duration::from_nanos(second.into())).await;
+        sleep(Duration::from_nanos((1_000_000_000 - second).into())).await;
         let mut env = site.fleet.env(&[("COOKIE_SECURE", "always"), ("COOKIE_DOMAIN", after)]);
         env.retain(|(name, _)| name != "INSTANCE");
         site.fleet.instances[0].restart_with(&env).await;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::drift::{Drift, printable};
 use crate::error::Unavailable;
+#[cfg(feature = "redis")]
+use crate::error::UnavailableKind;
 use crate::id::Handle;
 use crate::proxy::Peer;
 #[cfg(feature = "redis")]
@@ -51,6 +53,21 @@ pub(crate) fn store_refuses(throttle: &Throttle, code: &'static str, cause: &Una
 #[cfg(feature = "redis")]
 pub(crate) fn store_down(cause: &Unavailable) {
     tracing::error!(event = "store_down", cause = %cause, source = %source(cause), "session store: {cause}");
+}
+
+/// A connection to the store was lost. Whether it was told: once a minute for each cause, for the next connection may
+/// be there at once.
+#[cfg(feature = "redis")]
+pub(crate) fn store_lost(throttle: &Throttle, cause: &Unavailable) -> bool {
+    let tell = throttle.may_tell(match cause.kind() {
+        UnavailableKind::TimedOut => "timed out",
+        UnavailableKind::NotMaster => "not the master",
+        _ => "lost",
+    });
+    if tell {
+        store_down(cause);
+    }
+    tell
 }
 
 /// The store can be reached, after so long. With how many calls failed meanwhile, and how many attempts were repeated.

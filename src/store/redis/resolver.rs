@@ -66,7 +66,7 @@ impl Resolver {
         let (mut hints, mut last) = (self.compass.hints(), Last::default());
         // An old connection stays until those who are using it are done.
         let mut retired = JoinSet::new();
-        let mut outage = Outage::begin(UnavailableKind::Disconnected.into(), false);
+        let mut outage = Outage::begin(UnavailableKind::Disconnected.into(), None);
         let mut next: Option<Box<Connected>> = None;
         loop {
             while retired.try_join_next().is_some() {}
@@ -79,12 +79,13 @@ impl Resolver {
             retired.spawn(async move { drop(timeout(RETIRE, drivers.all_ended()).await) });
             self.tally.reset();
             outage = match end {
-                End::Broken(cause) => Outage::begin(cause, true),
-                End::Moved => Outage::begin(UnavailableKind::NotMaster.into(), false),
+                // One that comes again and again is told once; if it lasts, it is told in any case.
+                End::Broken(cause) => Outage::begin(cause, Some(&last.told)),
+                End::Moved => Outage::begin(UnavailableKind::NotMaster.into(), None),
                 End::Promoted(connected) => {
                     next = Some(connected);
                     // Nobody has to wait.
-                    outage = Outage::begin(UnavailableKind::NotMaster.into(), false);
+                    outage = Outage::begin(UnavailableKind::NotMaster.into(), None);
                     continue;
                 }
             };
@@ -154,14 +155,17 @@ impl Resolver {
 
     fn publish(&self, connected: Connected, outage: &Outage, last: &mut Last) -> (Arc<Live>, Drivers) {
         let live = Arc::new(Live::new(&connected));
-        let moved = last.address.as_ref().is_some_and(|before| *before != connected.address);
+        let (first, moved) = match &last.address {
+            None => (true, false),
+            Some(before) => (false, *before != connected.address),
+        };
         if moved && connected.clock_off > CLOCK_OFF {
             event::clock_off(&connected.address, connected.clock_off);
         }
-        if moved && !outage.told {
-            event::store_switched(&connected.address);
-        } else {
+        if first || outage.told {
             event::store_up(&connected.address, outage.since.elapsed(), self.tally.read());
+        } else if moved {
+            event::store_switched(&connected.address);
         }
         for advice in &connected.advice {
             event::advice(&last.told, advice);

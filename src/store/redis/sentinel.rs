@@ -7,6 +7,7 @@ mod panel;
 mod talk;
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -170,7 +171,10 @@ impl Board {
     fn nobody_knows(&self, panel: &Panel) -> Unavailable {
         let ((answer, all), service) = (panel.reachable(), &self.service);
         let cause = match answer {
-            0 => format!("none of {all} Sentinels answers"),
+            0 => {
+                let why = panel.cause().map(|cause| cause.source().map_or(cause.to_string(), ToString::to_string));
+                format!("none of {all} Sentinels answers: {}", why.unwrap_or_default())
+            }
             _ => format!("{answer} of {all} Sentinels answer, and none knows a master of {service:?}"),
         };
         Unavailable::new(UnavailableKind::Disconnected, cause)

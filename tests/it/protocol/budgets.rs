@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use stickless::UnavailableKind;
 use stickless::store::{Act, Budget, Store};
 use tokio::time::Instant;
@@ -126,6 +127,24 @@ async fn a_server_that_was_away_for_long_fails_at_once() {
     let before = wire.connections();
     tokio::time::sleep(ms(10_000)).await;
     assert!((40..=80).contains(&(wire.connections() - before)), "{}", wire.connections() - before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_calls_together_repeat_no_more_than_their_share() {
+    let wire = Wire::to_nowhere();
+    let store = connected(wire.builder().attempts(3).budget(ms(2000))).await;
+    wire.always("EVALSHA", Fault::Answer("-BUSY so\r\n".into()));
+    let subject = Subject::new(&store);
+    let calls = 500;
+    join_all((0..calls).map(|_| subject.try_act(1, Act::Destroy))).await;
+    // A fifth of the calls, and ten a second over the ten seconds that count.
+    let repeated = wire.seen("EVALSHA") - calls;
+    assert!((calls / 5..=calls / 5 + 120).contains(&repeated), "{repeated}");
+    // A single one is repeated as ever, a while later.
+    tokio::time::sleep(ms(20_000)).await;
+    let before = wire.seen("EVALSHA");
+    subject.try_act(1, Act::Destroy).await.expect_err("busy");
+    assert_eq!(wire.seen("EVALSHA") - before, 3);
 }
 
 /// In real time, and a server that the system has stopped.

@@ -222,6 +222,16 @@ async fn a_service_that_no_sentinel_knows_is_named() {
 }
 
 #[tokio::test]
+async fn sentinels_that_refuse_to_answer_are_told_with_their_reason() {
+    let (_a, _b, council) = on_the_first_of_two().await;
+    council.each(|sentinel| sentinel.away = true);
+    let store = council.builder(3).budget(ms(100)).build().expect("a store");
+    let failed = store.ping(&Budget::default()).await.expect_err("no Sentinel");
+    let source = std::error::Error::source(&failed).expect("a cause").to_string();
+    assert_eq!(source, "none of 3 Sentinels answers: connection refused");
+}
+
+#[tokio::test]
 async fn all_conversations_end_with_the_store() {
     let (_a, _b, council) = on_the_first_of_two().await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::super::link::State;
 use crate::error::Unavailable;
-use crate::event;
+use crate::event::{self, Throttle};
 
 /// A time without a connection.
 pub(super) struct Outage {
@@ -14,11 +14,10 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    pub(super) fn begin(cause: Unavailable, tell: bool) -> Self {
-        if tell {
-            event::store_down(&cause);
-        }
-        Self { since: Instant::now(), cause, told: tell }
+    /// It is told now unless it was lately, or when it turns out to last.
+    pub(super) fn begin(cause: Unavailable, throttle: Option<&Throttle>) -> Self {
+        let told = throttle.is_some_and(|throttle| event::store_lost(throttle, &cause));
+        Self { since: Instant::now(), cause, told }
     }
 
     /// It goes on, now for this reason.

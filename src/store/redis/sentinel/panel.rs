@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::url::Address;
+use crate::error::Unavailable;
 
 /// A word may be trusted for this long.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
@@ -47,6 +48,8 @@ pub(super) struct Panel {
     /// The highest configuration seen.
     epoch: u64,
     announced: Option<Instant>,
+    /// Why a Sentinel could not be asked, the last time that one could not.
+    cause: Option<Unavailable>,
 }
 
 /// Whether the Sentinels confirm that a node is the master.
@@ -63,7 +66,7 @@ pub(super) enum Verdict {
 impl Panel {
     pub(super) fn new(configured: &[Address]) -> Self {
         let seat = |address: &Address| (address.clone(), Seat { configured: true, ..Seat::default() });
-        Self { seats: configured.iter().map(seat).collect(), epoch: 0, announced: None }
+        Self { seats: configured.iter().map(seat).collect(), epoch: 0, announced: None, cause: None }
     }
 
     /// Whom to ask.
@@ -85,10 +88,16 @@ impl Panel {
     }
 
     /// A Sentinel could not be asked.
-    pub(super) fn lose(&mut self, from: &Address, question: u64) {
+    pub(super) fn lose(&mut self, from: &Address, question: u64, cause: Option<Unavailable>) {
+        self.cause = cause.or(self.cause.take());
         if let Some(seat) = self.seats.get_mut(from) {
             (seat.answered, seat.reachable) = (question, false);
         }
+    }
+
+    /// Why one could not be asked.
+    pub(super) fn cause(&self) -> Option<&Unavailable> {
+        self.cause.as_ref()
     }
 
     /// Keeps the list fresh: those of the URL, and whom they know besides.
@@ -218,9 +227,9 @@ mod tests {
         assert_eq!(panel.master(2, false), Some(&node(8)));
         // It is believed when nobody else answers: a reset begins the numbers anew.
         say(&mut panel, 2, 3, word(2, 9, 0));
-        panel.lose(&sentinel(1), 3);
+        panel.lose(&sentinel(1), 3, None);
         assert_eq!(panel.master(3, false), None);
-        panel.lose(&sentinel(3), 3);
+        panel.lose(&sentinel(3), 3, None);
         assert_eq!(panel.master(3, false), Some(&node(9)));
     }
 
@@ -235,7 +244,7 @@ mod tests {
         say(&mut panel, 2, 1, seen);
         assert_eq!(panel.addresses(), [1, 2, 3].map(sentinel).into());
         let alone = Word { others: BTreeMap::new(), ..word(1, 7, 1) };
-        panel.lose(&sentinel(2), 2);
+        panel.lose(&sentinel(2), 2, None);
         say(&mut panel, 1, 2, alone);
         assert_eq!(panel.addresses(), [sentinel(1)].into());
     }

@@ -41,9 +41,8 @@ pub(super) async fn talk(board: Arc<Board>, door: Door, address: Address) {
     let mut question = board.question.subscribe();
     loop {
         let mut asked = question.borrow_and_update().0;
-        // Why it ended, the number of those that answer tells well enough.
-        let _ = converse(&board, &door, &address, &mut question, &mut asked).await;
-        board.panel().lose(&address, asked);
+        let ended = converse(&board, &door, &address, &mut question, &mut asked).await;
+        board.panel().lose(&address, asked, ended.err());
         board.changed.send_replace(());
         tokio::select! {
             // It is wanted at once.

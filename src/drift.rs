@@ -12,17 +12,21 @@
 //! * What was seen belongs to the session, not to its user: a log-in keeps it.
 
 mod agent;
+mod printable;
+mod returns;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 
 pub use self::agent::UserAgent;
+pub(crate) use self::printable::printable;
+use self::returns::Returns;
 use crate::clock::Timestamp;
 use crate::event;
 use crate::id::Handle;
@@ -228,77 +232,9 @@ fn address_distance(from: &str, to: &str) -> Distance {
     if same { Distance::SameNetwork } else { Distance::OtherNetwork }
 }
 
-/// The longest text that is kept or told.
-const TEXT_MOST: usize = 256;
-
-/// Printable ASCII, bounded, with all else escaped: no terminal and no log is moved by what a client sends.
-pub(crate) fn printable(bytes: &[u8]) -> Cow<'_, str> {
-    let plain = |byte: &u8| (b' '..=b'~').contains(byte);
-    let start = &bytes[..bytes.len().min(TEXT_MOST)];
-    if start.iter().all(plain) {
-        return String::from_utf8_lossy(start);
-    }
-    let mut text = String::new();
-    for character in String::from_utf8_lossy(bytes).chars() {
-        let before = text.len();
-        if (' '..='~').contains(&character) {
-            text.push(character);
-        } else {
-            text.extend(character.escape_default());
-        }
-        if text.len() > TEXT_MOST {
-            text.truncate(before);
-            break;
-        }
-    }
-    Cow::Owned(text)
-}
-
-/// How often sessions came back to something known since that was last noted: of the latest 64 at most.
-#[derive(Debug, Default)]
-struct Returns(Mutex<Vec<(Handle, u32)>>);
-
-impl Returns {
-    const MOST: usize = 64;
-
-    fn count(&self, session: Handle) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, count)) = counts.iter_mut().find(|(known, _)| *known == session) {
-            *count = count.saturating_add(1);
-            return;
-        }
-        if counts.len() == Self::MOST {
-            counts.remove(0);
-        }
-        counts.push((session, 1));
-    }
-
-    fn take(&self, session: Handle) -> u32 {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = counts.iter().position(|(known, _)| *known == session);
-        at.map_or(0, |at| counts.remove(at).1)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_clients_send_is_kept_printable_and_bounded() {
-        let cases: [(&[u8], &str); 5] = [
-            (b"curl/8.7.1", "curl/8.7.1"),
-            (b"a\tb\x1b[31mc", "a\\tb\\u{1b}[31mc"),
-            ("J\u{f6}rg \u{202e}".as_bytes(), "J\\u{f6}rg \\u{202e}"),
-            (b"\xff", "\\u{fffd}"),
-            (b"", ""),
-        ];
-        for (given, kept) in cases {
-            assert_eq!(printable(given), kept);
-        }
-        assert_eq!(printable(&[b'x'; 9000]).len(), TEXT_MOST);
-        assert_eq!(printable("\u{1f980}".repeat(9000).as_bytes()), "\\u{1f980}".repeat(28));
-    }
 
     #[test]
     fn addresses_are_kept_whole_truncated_or_not_at_all() {
@@ -322,17 +258,5 @@ mod tests {
         for (from, to, distance) in cases {
             assert_eq!(address_distance(from, to), distance, "{from} {to}");
         }
-    }
-
-    #[test]
-    fn returns_are_counted_for_a_bounded_number_of_sessions() {
-        let returns = Returns::default();
-        let handle = |number: u8| crate::id::Id::from_bytes([number; 16]).handle();
-        for number in 0..200 {
-            returns.count(handle(number));
-            returns.count(handle(number));
-        }
-        assert_eq!([0, 135, 136, 199].map(|number| returns.take(handle(number))), [0, 0, 2, 2]);
-        assert_eq!(returns.take(handle(199)), 0);
     }
 }

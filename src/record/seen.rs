@@ -152,6 +152,7 @@ impl Lately {
     }
 
     /// As a store keeps it: one a line.
+    #[cfg(feature = "redis")]
     pub(crate) fn from_lines(lines: String) -> Self {
         Self(lines)
     }

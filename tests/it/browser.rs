@@ -10,8 +10,9 @@ use crate::harness::{Authority, Chromium, Fleet, Instance, Nginx, NginxSettings,
 
 /// Instances behind nginx with TLS, under every name that the browser finds on loopback.
 struct Site {
-    fleet: Fleet,
+    // Before the instances: they wait for the connections that it keeps.
     nginx: Nginx,
+    fleet: Fleet,
 }
 
 impl Site {
@@ -26,7 +27,7 @@ impl Site {
             tls: Some(chromium.certificate()),
             ..NginxSettings::default()
         };
-        Self { fleet, nginx: Nginx::start_with(settings).await }
+        Self { nginx: Nginx::start_with(settings).await, fleet }
     }
 
     /// `at("example.com", "/me")`

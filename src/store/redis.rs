@@ -25,6 +25,7 @@ mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
+mod whole;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -302,7 +303,7 @@ async fn read_records(live: &Live, keys: &[String], doubtful: bool) -> Result<Ve
     for _ in keys {
         let (hash, pttl) = (next(), next()?);
         let loaded = match hash {
-            Ok(hash) => read::loaded(hash, &pttl),
+            Ok(hash) => read::loaded(&hash, &pttl),
             // Not a hash: this session alone is unreadable.
             Err(error) if retry::remedy(&error).1 == UnavailableKind::Corrupt => {
                 Err(Unavailable::new(UnavailableKind::Corrupt, error))

@@ -10,9 +10,10 @@ use tokio::time::{sleep, timeout};
 
 use super::advice::{self, Advice};
 use super::clock::StoreClock;
-use super::dial::Dial;
+use super::dial::{Dial, Stream};
 use super::script::Scripts;
 use super::url::Address;
+use super::whole::Whole;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::store::retry;
 
@@ -82,8 +83,31 @@ pub(super) async fn open(
     config: AsyncConnectionConfig,
     drivers: &mut Drivers,
 ) -> Result<MultiplexedConnection, Unavailable> {
+    let stream = dial(door, address).await?;
+    present(door, stream, config, drivers).await
+}
+
+/// [`open`], for a connection that records are read from.
+async fn open_for_records(
+    door: &Door,
+    address: &Address,
+    drivers: &mut Drivers,
+) -> Result<MultiplexedConnection, Unavailable> {
+    let stream = Whole::new(dial(door, address).await?);
+    present(door, stream, config(), drivers).await
+}
+
+async fn dial(door: &Door, address: &Address) -> Result<Box<dyn Stream>, Unavailable> {
     let stream = timeout(door.limit, door.dial.dial(address)).await.map_err(late)?;
-    let stream = stream.map_err(|error| Unavailable::new(UnavailableKind::Disconnected, error))?;
+    stream.map_err(|error| Unavailable::new(UnavailableKind::Disconnected, error))
+}
+
+async fn present(
+    door: &Door,
+    stream: impl Stream,
+    config: AsyncConnectionConfig,
+    drivers: &mut Drivers,
+) -> Result<MultiplexedConnection, Unavailable> {
     let opened = MultiplexedConnection::new_with_config(&door.settings, stream, config);
     let (connection, driver) = timeout(door.limit, opened).await.map_err(late)?.map_err(retry::unavailable)?;
     drivers.0.spawn(driver);
@@ -103,11 +127,11 @@ pub(super) async fn ask(
 /// Connects to a master that answers on these very connections, or fails.
 pub(super) async fn connect(route: &Route, address: &Address) -> Result<Connected, Unavailable> {
     let mut drivers = Drivers::default();
-    let mut connection = open(&route.door, address, config(), &mut drivers).await?;
+    let mut connection = open_for_records(&route.door, address, &mut drivers).await?;
     let answers = question(route, &mut connection).await?;
     let mut connections = vec![connection];
     while connections.len() < route.connections {
-        let mut another = open(&route.door, address, config(), &mut drivers).await?;
+        let mut another = open_for_records(&route.door, address, &mut drivers).await?;
         greeted(&ask(&route.door, &mut another, &greeting(&route.door)).await?)?;
         connections.push(another);
     }

@@ -4,61 +4,53 @@ use std::time::Duration;
 
 use redis::Value;
 
+use super::whole::elements;
 use crate::clock::Timestamp;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::record::{FORMAT_VERSION, Lately, Life, Record, Seen};
 use crate::store::{Loaded, Reason};
 
 /// What a hash and its time to live say. A broken field is an error for this session alone, never half the data.
-pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
-    let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(hash).map_err(|_| corrupt("the reply is no hash"))?;
+pub(super) fn loaded(hash: &Value, pttl: &Value) -> Result<Loaded, Unavailable> {
+    let elements = elements(hash).ok_or_else(|| corrupt("the reply is no hash"))?;
+    let (fields, []) = elements.as_chunks::<2>() else { return Err(corrupt("the reply is no hash")) };
     if fields.is_empty() {
         return Ok(Loaded::Missing);
     }
-    let text =
-        |name: &[u8]| fields.iter().find(|(field, _)| field == name).map(|(_, text)| String::from_utf8_lossy(text));
-    match (text(b"t"), text(b"y")) {
-        (Some(at), Some(reason)) => return Ok(Loaded::Ended { at: moment("t", &at)?, reason: Reason::of(&reason) }),
+    let own = |letter: u8| fields.iter().find(|[field, _]| *field == [letter]).map(|[_, text]| *text);
+    match (own(b't'), own(b'y')) {
+        (Some(at), Some(reason)) => {
+            let reason = Reason::of(&String::from_utf8_lossy(reason));
+            return Ok(Loaded::Ended { at: moment("t", at)?, reason });
+        }
         (Some(_), None) => return Ok(Loaded::Tombstone),
         (None, _) => {}
     }
-    let version = fields.iter().find(|(field, _)| field == b"v").ok_or_else(|| corrupt("a field is missing"))?;
-    if number::<u32>("v", &String::from_utf8_lossy(&version.1))? > FORMAT_VERSION {
+    let version = own(b'v').ok_or_else(|| corrupt("a field is missing"))?;
+    if number::<u32>("v", version)? > FORMAT_VERSION {
         return Err(UnavailableKind::Newer.into());
     }
     let mut record = Record { expires_in: left(pttl)?, ..Record::default() };
     let (mut generation, mut idle) = (None, None);
-    for (field, value) in fields {
-        match field.as_slice() {
+    for [field, value] in fields {
+        match *field {
             [b'.', key @ ..] => {
+                let value = std::str::from_utf8(value).unwrap_or(NOT_JSON);
                 // What is not UTF-8 is no JSON either: a value that cannot be decoded, under a key that can be named.
-                let (key, value) = (String::from_utf8_lossy(key), String::from_utf8(value));
-                record.data.insert(key.into_owned(), value.unwrap_or_else(|_| NOT_JSON.to_owned()));
-                continue;
+                record.data.insert(String::from_utf8_lossy(key).into_owned(), value.to_owned());
             }
-            [_] => {}
-            // A later version's.
-            _ => continue,
-        }
-        let Ok(value) = String::from_utf8(value) else {
-            if OURS.contains(&field.as_slice()) {
-                return Err(corrupt("a field is not UTF-8"));
-            }
-            continue;
-        };
-        match field.as_slice() {
-            b"g" => generation = Some(number("g", &value)?),
-            b"b" => record.born = moment("b", &value)?,
-            b"r" => record.rotated = Some(moment("r", &value)?),
-            b"i" => idle = Some(Duration::from_millis(number("i", &value)?)),
-            b"o" => record.life.own = value == "1",
-            b"e" => record.life.end = Some(moment("e", &value)?),
-            b"u" => record.user = Some(value),
-            b"a" => record.seen.addresses = Lately::from_lines(value),
-            b"h" => record.seen.agents = Lately::from_lines(value),
-            b"d" => noted(&mut record.seen, &value),
+            [b'g'] => generation = Some(number("g", value)?),
+            [b'b'] => record.born = moment("b", value)?,
+            [b'r'] => record.rotated = Some(moment("r", value)?),
+            [b'i'] => idle = Some(Duration::from_millis(number("i", value)?)),
+            [b'o'] => record.life.own = *value == b"1",
+            [b'e'] => record.life.end = Some(moment("e", value)?),
+            [b'u'] => record.user = Some(text(value)?.to_owned()),
+            [b'a'] => record.seen.addresses = Lately::from_lines(noted_text(value)),
+            [b'h'] => record.seen.agents = Lately::from_lines(noted_text(value)),
+            [b'd'] => noted(&mut record.seen, &noted_text(value)),
             // What is not as we write it counts as none, and is written anew.
-            b"m" => record.membership = value.parse().ok(),
+            [b'm'] => record.membership = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()),
             // The version was read; sizes and recognised writes are the scripts' own; other fields are a later version's.
             _ => {}
         }
@@ -70,9 +62,6 @@ pub(super) fn loaded(hash: Value, pttl: &Value) -> Result<Loaded, Unavailable> {
     record.life = Life { idle, ..record.life };
     Ok(Loaded::Found(Box::new(record)))
 }
-
-/// Fields that decide.
-const OURS: [&[u8]; 7] = [b"g", b"b", b"r", b"i", b"o", b"e", b"u"];
 
 /// Stands for a value that is not text.
 const NOT_JSON: &str = "\u{fffd}";
@@ -94,12 +83,22 @@ fn noted(seen: &mut Seen, value: &str) {
     (seen.address_changes, seen.agent_changes, seen.returns) = (count(), count(), count());
 }
 
-fn moment(field: &str, value: &str) -> Result<Timestamp, Unavailable> {
+/// What is noted decides nothing: what is no text counts as not noted.
+fn noted_text(value: &[u8]) -> String {
+    std::str::from_utf8(value).unwrap_or_default().to_owned()
+}
+
+fn moment(field: &str, value: &[u8]) -> Result<Timestamp, Unavailable> {
     number(field, value).map(Timestamp::from_millis)
 }
 
-fn number<N: std::str::FromStr>(field: &str, value: &str) -> Result<N, Unavailable> {
-    value.parse().map_err(|_| corrupt(&format!("field {field} is not a number")))
+fn number<N: std::str::FromStr>(field: &str, value: &[u8]) -> Result<N, Unavailable> {
+    text(value)?.parse().map_err(|_| corrupt(&format!("field {field} is not a number")))
+}
+
+/// Of a field that decides.
+fn text(value: &[u8]) -> Result<&str, Unavailable> {
+    std::str::from_utf8(value).map_err(|_| corrupt("a field is not UTF-8"))
 }
 
 fn corrupt(reason: &str) -> Unavailable {
@@ -118,7 +117,7 @@ mod tests {
     #[test]
     fn a_record_is_read_whole_and_unknown_fields_are_left_alone() {
         let fields = [("v", "1"), ("g", "3"), ("i", "60000"), ("b", "5"), ("z", "later"), (".n", "7"), (".", "1")];
-        let Ok(Loaded::Found(record)) = loaded(hash(&fields), &Value::Int(1500)) else { panic!("a record") };
+        let Ok(Loaded::Found(record)) = loaded(&hash(&fields), &Value::Int(1500)) else { panic!("a record") };
         assert_eq!((record.generation, record.life.idle), (3, Duration::from_secs(60)));
         assert_eq!(record.expires_in, Duration::from_millis(1500));
         assert_eq!(record.data, [(String::new(), "1".into()), ("n".into(), "7".into())].into());
@@ -126,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_broken_or_newer_record_is_an_error_and_never_half_the_data() {
-        let kind = |fields: &[(&str, &str)]| loaded(hash(fields), &Value::Int(1)).expect_err("refused").kind();
+        let kind = |fields: &[(&str, &str)]| loaded(&hash(fields), &Value::Int(1)).expect_err("refused").kind();
         assert_eq!(kind(&[("v", "1"), ("g", "x"), ("i", "1")]), UnavailableKind::Corrupt);
         assert_eq!(kind(&[("v", "1"), ("g", "1")]), UnavailableKind::Corrupt);
         assert_eq!(kind(&[("unrelated", "1")]), UnavailableKind::Corrupt);
@@ -142,7 +141,7 @@ mod tests {
         {
             fields.extend([bulk(field), bulk(value)]);
         }
-        let Ok(Loaded::Found(record)) = loaded(Value::Array(fields), &Value::Int(1)) else { panic!("a record") };
+        let Ok(Loaded::Found(record)) = loaded(&Value::Array(fields), &Value::Int(1)) else { panic!("a record") };
         assert_eq!(record.data.get("a").map(String::as_str), Some("7"));
         assert_eq!(record.data.get("bad").map(String::as_str), Some(NOT_JSON));
         assert_eq!(record.data.len(), 2);
@@ -150,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_empty_hash_is_missing_and_a_tombstone_is_one() {
-        assert_eq!(loaded(hash(&[]), &Value::Int(-2)).expect("read"), Loaded::Missing);
-        assert_eq!(loaded(hash(&[("t", "1"), ("w", "x")]), &Value::Int(9)).expect("read"), Loaded::Tombstone);
+        assert_eq!(loaded(&hash(&[]), &Value::Int(-2)).expect("read"), Loaded::Missing);
+        assert_eq!(loaded(&hash(&[("t", "1"), ("w", "x")]), &Value::Int(9)).expect("read"), Loaded::Tombstone);
     }
 }

@@ -29,9 +29,14 @@ pub(crate) struct Candidates {
 /// Finds and verifies our cookies. What cannot be a token by its length is not counted among those that are verified.
 pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> Candidates {
     let mut tokens: Vec<Token> = Vec::new();
-    let likely = values(headers, name).filter(|value| KeyRing::could_be(value)).take(VERIFIED_MOST);
-    let mut verified = 0;
-    for token in likely.filter_map(|value| keys.verify(name, value)) {
+    let (mut count, mut tried, mut verified) = (0, 0, 0);
+    for value in values(headers, name) {
+        count += 1;
+        if tried == VERIFIED_MOST || !KeyRing::could_be(value) {
+            continue;
+        }
+        tried += 1;
+        let Some(token) = keys.verify(name, value) else { continue };
         verified += 1;
         match tokens.iter_mut().find(|known| same(&known.id, &token.id)) {
             Some(known) if (known.generation, known.issued) < (token.generation, token.issued) => *known = token,
@@ -42,7 +47,6 @@ pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> Can
     tokens.sort_by_key(|token| Reverse((token.issued, token.generation)));
     let sessions = tokens.len();
     tokens.truncate(LOADED_MOST);
-    let count = values(headers, name).count();
     Candidates { tokens, sessions, several: count > 1, all_ours: verified == count }
 }
 
@@ -53,11 +57,27 @@ fn same(a: &Id, b: &Id) -> bool {
 /// The values under our name, in the order of the request. Names are compared byte for byte; blank and tab are
 /// trimmed and nothing else (RFC 6265bis, section 5.6).
 fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes()));
     pairs.filter_map(move |pair| {
-        let equals = pair.iter().position(|byte| *byte == b'=')?;
-        (trim(&pair[..equals]) == name.as_bytes()).then(|| trim(&pair[equals + 1..]))
+        // A name has no `=` in it, so this is what stands before the first one.
+        let rest = trim_start(pair).strip_prefix(name.as_bytes())?;
+        trim_start(rest).strip_prefix(b"=").map(trim)
     })
+}
+
+/// What stands between semicolons.
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr::memchr_iter(b';', line)
+        .chain([line.len()])
+        .map(move |end| &line[std::mem::replace(&mut start, end + 1)..end])
+}
+
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 fn trim(mut bytes: &[u8]) -> &[u8] {

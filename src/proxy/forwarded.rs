@@ -4,54 +4,60 @@ use std::net::IpAddr;
 
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderValue};
+use memchr::{memrchr, memrchr2};
 
 use super::host::Host;
-use super::list::trim;
+use super::list::{Elements, trim};
 use super::node::{self, Node};
 use super::trust::is_https;
 
-/// What one hop says, as far as it matters here.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Element {
+/// What one hop says, as far as it matters here. Only what the last hop to be believed says is ever read further.
+#[derive(Debug, Default)]
+pub(super) struct Element<'a> {
     /// None where the hop does not say.
     pub(super) client: Option<IpAddr>,
-    pub(super) https: Option<bool>,
-    pub(super) host: Option<Host>,
+    scheme: Option<Value<'a>>,
+    host: Option<Value<'a>>,
+}
+
+impl Element<'_> {
+    pub(super) fn https(&self) -> Option<bool> {
+        self.scheme?.with(is_https)
+    }
+
+    pub(super) fn host(&self) -> Option<Host> {
+        self.host?.with(Host::parse)
+    }
 }
 
 /// The elements of all lines, the last one first; none for one that is not an element.
-pub(super) fn from_right(headers: &HeaderMap) -> impl Iterator<Item = Option<Element>> {
+pub(super) fn from_right(headers: &HeaderMap) -> impl Iterator<Item = Option<Element<'_>>> {
     let lines = headers.get_all(FORWARDED).iter().rev();
-    lines.flat_map(|line: &HeaderValue| Elements(Some(line.as_bytes()))).map(element)
-}
-
-/// The elements of a line as they stand there, the last one first. A line without any is one empty element.
-struct Elements<'a>(Option<&'a [u8]>);
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let line = self.0?;
-        let comma = last_comma(line);
-        self.0 = comma.map(|comma| &line[..comma]);
-        Some(comma.map_or(line, |comma| &line[comma + 1..]))
-    }
+    lines.flat_map(|line: &HeaderValue| Elements::of(line.as_bytes(), last_comma)).map(element)
 }
 
 /// The last comma outside a quoted string. Found from the right, so that no quote to the left, which may be the
 /// client's, changes what a trusted hop appended.
 pub(super) fn last_comma(line: &[u8]) -> Option<usize> {
-    let mut quoted = false;
-    for (at, byte) in line.iter().enumerate().rev() {
-        match byte {
-            b'"' if quoted => quoted = is_escaped(&line[..at]),
-            b'"' => quoted = true,
-            b',' if !quoted => return Some(at),
-            _ => {}
+    let mut end = line.len();
+    loop {
+        let at = memrchr2(b',', b'"', &line[..end])?;
+        if line[at] == b',' {
+            return Some(at);
+        }
+        end = opening_quote(&line[..at])?;
+    }
+}
+
+/// Where the string begins that ends behind these bytes.
+fn opening_quote(mut inside: &[u8]) -> Option<usize> {
+    loop {
+        let at = memrchr(b'"', inside)?;
+        inside = &inside[..at];
+        if !is_escaped(inside) {
+            return Some(at);
         }
     }
-    None
 }
 
 /// Whether what follows is escaped: an odd number of backslashes stands before it.
@@ -60,28 +66,28 @@ fn is_escaped(before: &[u8]) -> bool {
 }
 
 /// `[pair] *(";" [pair])`, each parameter once at most.
-fn element(mut text: &[u8]) -> Option<Element> {
-    let mut found = Element::default();
-    let (mut clients, mut schemes, mut hosts) = (0, 0, 0);
+fn element(mut text: &[u8]) -> Option<Element<'_>> {
+    let (mut client, mut scheme, mut host) = (None, None, None);
     while !text.is_empty() {
         let (pair, rest) = split_pair(text)?;
         text = rest;
         let Some((name, value)) = pair else { continue };
-        if name.eq_ignore_ascii_case(b"for") {
-            clients += 1;
-            found.client = match value.with(node::node)? {
-                Node::Address(address) => Some(address),
-                Node::Hidden => None,
-            };
-        } else if name.eq_ignore_ascii_case(b"proto") {
-            schemes += 1;
-            found.https = value.with(is_https);
-        } else if name.eq_ignore_ascii_case(b"host") {
-            hosts += 1;
-            found.host = Host::parse(value.bytes());
+        let place = match name {
+            _ if name.eq_ignore_ascii_case(b"for") => &mut client,
+            _ if name.eq_ignore_ascii_case(b"proto") => &mut scheme,
+            _ if name.eq_ignore_ascii_case(b"host") => &mut host,
+            _ => continue,
+        };
+        if place.replace(value).is_some() {
+            return None;
         }
     }
-    (clients <= 1 && schemes <= 1 && hosts <= 1).then_some(found)
+    let client = match client {
+        Some(client) => Some(client.with(node::node)?),
+        None => None,
+    };
+    let client = client.and_then(Node::address);
+    Some(Element { client, scheme, host })
 }
 
 type Pair<'a> = (&'a [u8], Value<'a>);
@@ -96,7 +102,7 @@ fn split_pair(text: &[u8]) -> Option<(Option<Pair<'_>>, &[u8])> {
     if text.is_empty() {
         return Some((None, text));
     }
-    let name = leading(text, b"");
+    let name = leading(text, TOKEN);
     let rest = text[name.len()..].strip_prefix(b"=").filter(|_| !name.is_empty())?;
     let (value, rest) = match rest.strip_prefix(b"\"") {
         Some(rest) => Value::quoted(rest)?,
@@ -109,13 +115,35 @@ fn split_pair(text: &[u8]) -> Option<(Option<Pair<'_>>, &[u8])> {
     }
 }
 
-/// The token at the beginning (RFC 9110, section 5.6.2), in which these bytes may stand too.
-fn leading<'a>(text: &'a [u8], also: &[u8]) -> &'a [u8] {
-    let may_stand =
-        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte) || also.contains(byte);
-    let end = text.iter().position(|byte| !may_stand(byte)).unwrap_or(text.len());
+/// The bytes of this class at the beginning.
+fn leading(text: &[u8], class: u8) -> &[u8] {
+    let end = text.iter().position(|byte| CLASSES[usize::from(*byte)] & class == 0).unwrap_or(text.len());
     &text[..end]
 }
+
+/// A token's bytes (RFC 9110, section 5.6.2).
+const TOKEN: u8 = 1;
+/// Those of a value without quotes.
+const BARE: u8 = 2;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        classes[byte as usize] = match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => TOKEN | BARE,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~' => {
+                TOKEN | BARE
+            }
+            b':' | b'[' | b']' => BARE,
+            _ => 0,
+        };
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
 
 /// A parameter's value, without its quotes.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +156,7 @@ impl<'a> Value<'a> {
     /// A value without quotes, and what follows it. Proxies leave the quotes out where RFC 7239 asks for them, around
     /// ports and IPv6 addresses; nothing else can be meant by that.
     fn bare(text: &'a [u8]) -> (Self, &'a [u8]) {
-        let value = leading(text, b":[]");
+        let value = leading(text, BARE);
         (Self { text: value, escaped: false }, &text[value.len()..])
     }
 
@@ -162,7 +190,7 @@ impl<'a> Value<'a> {
         if !self.escaped {
             return read(self.text);
         }
-        let mut buffer = [0; 128];
+        let mut buffer = [0; 272];
         let mut length = 0;
         for byte in self.bytes() {
             *buffer.get_mut(length)? = byte;

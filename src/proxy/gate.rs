@@ -4,7 +4,7 @@ use http::{HeaderMap, Request};
 
 use super::Origin;
 use super::forwarded;
-use super::list::from_right;
+use super::list::last_element;
 use super::peer::Peer;
 use super::strip::strip;
 use super::trust::{Trust, X_FORWARDED_PROTO};
@@ -58,10 +58,10 @@ impl Gate {
 
 /// Which header says that the client came by https, whoever sent it.
 fn says_https(headers: &HeaderMap) -> Option<&'static str> {
-    let proto = from_right(headers, &X_FORWARDED_PROTO).next();
+    let proto = headers.get_all(&X_FORWARDED_PROTO).iter().next_back().map(last_element);
     if proto.is_some_and(|word| word.eq_ignore_ascii_case(b"https")) {
         return Some("X-Forwarded-Proto");
     }
     let forwarded = forwarded::from_right(headers).next().flatten();
-    forwarded.is_some_and(|element| element.https == Some(true)).then_some("Forwarded")
+    forwarded.is_some_and(|element| element.https() == Some(true)).then_some("Forwarded")
 }

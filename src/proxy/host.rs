@@ -14,37 +14,50 @@ const LONGEST: usize = 254;
 ///
 /// Names are labels of letters, digits, hyphens and underscores; nothing else is ever a host, so it may be put into a
 /// link or a cookie's domain as it is.
-#[derive(Clone, Copy)]
-pub struct Host {
-    // In place: hosts are short, and finding one allocates nothing.
-    bytes: [u8; LONGEST],
-    length: u8,
+#[derive(Clone)]
+pub struct Host(Text);
+
+/// Hosts are short: finding one allocates nothing.
+#[derive(Clone)]
+enum Text {
+    Short([u8; SHORT], u8),
+    Long(Box<[u8]>),
 }
+
+const SHORT: usize = 62;
 
 impl Host {
     /// A host with or without a port.
-    pub(super) fn parse(text: impl Iterator<Item = u8>) -> Option<Self> {
-        const PORT: usize = ":65535".len();
-        let mut bytes = [0; LONGEST + PORT];
-        let mut length = 0;
-        for byte in text {
-            *bytes.get_mut(length)? = byte.to_ascii_lowercase();
-            length += 1;
-        }
-        let end = without_port(&bytes[..length])?;
-        let host = std::str::from_utf8(&bytes[..end]).ok()?;
-        if !is_host(host) {
-            return None;
-        }
-        let mut host = Self { bytes: [0; LONGEST], length: u8::try_from(end).ok()? };
-        host.bytes.get_mut(..end)?.copy_from_slice(&bytes[..end]);
-        Some(host)
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        let host = without_port(text)?;
+        let mut bytes = [0; LONGEST];
+        let lower = bytes.get_mut(..host.len())?;
+        lower.copy_from_slice(host);
+        lower.make_ascii_lowercase();
+        is_host(lower).then(|| Self(Text::of(lower)))
     }
 
     /// Its text.
     pub fn as_str(&self) -> &str {
+        let bytes = match &self.0 {
+            Text::Short(bytes, length) => &bytes[..usize::from(*length)],
+            Text::Long(bytes) => bytes,
+        };
         // It was checked to be ASCII.
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl Text {
+    fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(short), Ok(length)) => {
+                short.copy_from_slice(text);
+                Self::Short(bytes, length)
+            }
+            _ => Self::Long(text.into()),
+        }
     }
 }
 
@@ -80,34 +93,42 @@ impl Eq for Host {}
 /// 3.2.2; RFC 9113, section 8.3.1). Two `Host`s are none.
 pub(super) fn asked(headers: &HeaderMap, uri: &Uri) -> Option<Host> {
     if let Some(authority) = uri.authority() {
-        return Host::parse(authority.as_str().bytes());
+        return Host::parse(authority.as_str().as_bytes());
     }
     let mut lines = headers.get_all(HOST).iter();
     let host = lines.next()?;
-    lines.next().is_none().then(|| Host::parse(host.as_bytes().iter().copied()))?
+    lines.next().is_none().then(|| Host::parse(host.as_bytes()))?
 }
 
-/// Where the port begins, if there is one: digits, or none after the colon (RFC 3986, section 3.2.3).
-fn without_port(text: &[u8]) -> Option<usize> {
-    let Some(colon) = text.iter().rposition(|byte| *byte == b':') else { return Some(text.len()) };
-    if text.ends_with(b"]") {
-        return Some(text.len());
-    }
+/// What stands before the port: digits, or none after the colon (RFC 3986, section 3.2.3).
+fn without_port(text: &[u8]) -> Option<&[u8]> {
+    let Some(colon) = text.iter().rposition(|byte| *byte == b':').filter(|_| !text.ends_with(b"]")) else {
+        return Some(text);
+    };
     let port = std::str::from_utf8(&text[colon + 1..]).ok()?;
     let is_port = port.is_empty() || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    is_port.then_some(colon)
+    is_port.then(|| &text[..colon])
 }
 
-fn is_host(text: &str) -> bool {
-    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return address.parse::<Ipv6Addr>().is_ok();
+/// Whether it is one of the three, in lower case.
+fn is_host(text: &[u8]) -> bool {
+    let parses = |text: &[u8], as_address: fn(&str) -> bool| std::str::from_utf8(text).is_ok_and(as_address);
+    if let [b'[', address @ .., b']'] = text {
+        return parses(address, |address| address.parse::<Ipv6Addr>().is_ok());
     }
-    let name = text.strip_suffix('.').unwrap_or(text);
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
+    let name = text.strip_suffix(b".").unwrap_or(text);
+    let (mut label, mut is_number) = (0, true);
+    for byte in name {
+        match byte {
+            b'0'..=b'9' => label += 1,
+            b'a'..=b'z' | b'-' | b'_' => (label, is_number) = (label + 1, false),
+            b'.' if label > 0 => (label, is_number) = (0, true),
+            _ => return false,
+        }
+        if label > 63 {
+            return false;
+        }
+    }
     // A name whose last label is a number is an address, or nothing (the URL standard's host parser).
-    let numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-    name.len() < LONGEST && name.split('.').all(is_label) && (!numeric || text.parse::<Ipv4Addr>().is_ok())
+    label > 0 && name.len() < LONGEST && (!is_number || parses(text, |address| address.parse::<Ipv4Addr>().is_ok()))
 }

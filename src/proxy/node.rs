@@ -13,16 +13,28 @@ pub(super) enum Node {
     Hidden,
 }
 
+impl Node {
+    pub(super) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Hidden => None,
+        }
+    }
+}
+
 /// An entry of `X-Forwarded-For` or `X-Real-IP`, which have no grammar: an address, perhaps with a port. IPv6 may stand
 /// in brackets, and must where a port follows.
 pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
+    if let Some(address) = quad(text) {
+        return Some(address.into()).filter(is_somebody);
+    }
     let text = ascii(text)?;
     match text.strip_prefix('[') {
         Some(rest) => bracketed(rest),
         None => match text.split_once(':') {
             Some((address, port)) if !port.contains(':') => is_port(port).then(|| v4(address))?,
             Some(_) => v6(text),
-            None => v4(text),
+            None => None,
         },
     }
 }
@@ -57,7 +69,24 @@ fn bracketed(rest: &str) -> Option<IpAddr> {
 }
 
 fn v4(text: &str) -> Option<IpAddr> {
-    text.parse().ok().map(|address: Ipv4Addr| address.into()).filter(is_somebody)
+    quad(text.as_bytes()).map(IpAddr::from).filter(is_somebody)
+}
+
+/// What the standard library's parser makes of it, in a third of the time: nothing else is done for every hop.
+fn quad(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut parts = text.split(|byte| *byte == b'.');
+    let mut octets = [0; 4];
+    for octet in &mut octets {
+        let part = parts.next().filter(|part| (1..=3).contains(&part.len()))?;
+        let zeros_lead = part.len() > 1 && part[0] == b'0';
+        let mut number = 0_u16;
+        for byte in part {
+            let digit = byte.wrapping_sub(b'0');
+            number = (digit <= 9 && !zeros_lead).then(|| number * 10 + u16::from(digit))?;
+        }
+        *octet = u8::try_from(number).ok()?;
+    }
+    parts.next().is_none().then(|| octets.into())
 }
 
 /// With or without a zone, which says nothing to anyone but the machine that wrote it.
@@ -82,4 +111,25 @@ fn is_port(text: &str) -> bool {
 fn is_obfuscated(text: &str) -> bool {
     let is_own = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     text.strip_prefix('_').is_some_and(|word| !word.is_empty() && word.bytes().all(is_own))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_ipv4_address_is_what_the_standard_library_says(
+            text in prop_oneof!["[0-9.]{0,16}", "[0-3]{1,3}(\\.[0-9]{1,3}){2,4}", "([0-9]{1,3}\\.){3}[0-9x ]{1,3}"],
+            octets: [u8; 4],
+        ) {
+            prop_assert_eq!(quad(text.as_bytes()), text.parse().ok());
+            let address = Ipv4Addr::from(octets);
+            prop_assert_eq!(quad(address.to_string().as_bytes()), Some(address));
+        }
+    }
 }

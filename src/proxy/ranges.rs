@@ -53,7 +53,7 @@ impl Ranges {
     /// Whether an address is one of them. An IPv4 address that is mapped into IPv6 is that IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.nets.iter().any(|net| net.contains(&address))
+        self.nets.iter().any(|net| holds(net, address))
     }
 
     pub(super) fn has_unix(&self) -> bool {
@@ -90,6 +90,16 @@ impl FromStr for Ranges {
         };
         Ok(Self { nets: nets.map_err(refuse)?, unix: false })
     }
+}
+
+/// Whether the first bits are the same: this is asked for every hop of every request.
+fn holds(net: &IpNet, address: IpAddr) -> bool {
+    let same_bits = match (net, address) {
+        (IpNet::V4(net), IpAddr::V4(address)) => (net.addr().to_bits() ^ address.to_bits()).leading_zeros(),
+        (IpNet::V6(net), IpAddr::V6(address)) => (net.addr().to_bits() ^ address.to_bits()).leading_zeros(),
+        _ => return false,
+    };
+    same_bits >= net.prefix_len().into()
 }
 
 /// An address or a range. Ranges of IPv4 addresses that are mapped into IPv6 become IPv4's. The standard library reads

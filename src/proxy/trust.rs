@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
-use http::{Extensions, HeaderMap, HeaderName, Request, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use super::Origin;
-use super::forwarded;
+use super::forwarded::{self, Element};
 use super::host::{Host, asked};
-use super::list::from_right;
+use super::list::{from_right, last_element, last_lines};
 use super::node;
 use super::peer::{Encrypted, Peer};
 use super::ranges::Ranges;
@@ -147,8 +147,9 @@ impl Trust {
     }
 
     fn x_forwarded_for(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
-        let mut word = x_forwarded(peer, headers);
-        for (hop, entry) in (1..).zip(from_right(headers, &X_FORWARDED_FOR)) {
+        let [list, said @ ..] = last_lines(headers, [&X_FORWARDED_FOR, &X_FORWARDED_PROTO, &X_FORWARDED_HOST]);
+        let mut word = x_forwarded(peer, said);
+        for (hop, entry) in (1..).zip(from_right(list, headers, &X_FORWARDED_FOR)) {
             let Some(address) = node::address(entry) else { break };
             word.client = Some(address);
             word.elements = hop;
@@ -161,17 +162,18 @@ impl Trust {
 
     fn forwarded(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
         let mut word = Word::of(peer);
+        let mut outermost = None;
         for (hop, element) in (1..).zip(forwarded::from_right(headers)) {
             let Some(element) = element else { break };
-            word.https = element.https;
-            word.host = element.host;
             word.elements = hop;
-            let Some(address) = element.client else { break };
-            word.client = Some(address);
-            if !self.trusts(hop, address) {
+            let said = outermost.insert(element).client;
+            word.client = said.or(word.client);
+            if !said.is_some_and(|address| self.trusts(hop, address)) {
                 break;
             }
         }
+        word.https = outermost.as_ref().and_then(Element::https);
+        word.host = outermost.as_ref().and_then(Element::host);
         word
     }
 }
@@ -194,20 +196,21 @@ impl Word {
 
 /// One address, and no list to walk: a proxy that sets it replaces the client's. Of several the nearest one's counts.
 fn x_real_ip(peer: Option<IpAddr>, headers: &HeaderMap) -> Word {
-    let word = x_forwarded(peer, headers);
-    match from_right(headers, &X_REAL_IP).next().and_then(node::address) {
+    let [address, said @ ..] = last_lines(headers, [&X_REAL_IP, &X_FORWARDED_PROTO, &X_FORWARDED_HOST]);
+    let word = x_forwarded(peer, said);
+    match address.map(last_element).and_then(node::address) {
         Some(address) => Word { client: Some(address), elements: 1, ..word },
         None => word,
     }
 }
 
 /// Scheme and host as the peer says. Some proxies pass what came from the left, so no other value can be believed.
-fn x_forwarded(client: Option<IpAddr>, headers: &HeaderMap) -> Word {
+fn x_forwarded(client: Option<IpAddr>, [scheme, host]: [Option<&HeaderValue>; 2]) -> Word {
     Word {
         client,
         elements: 0,
-        https: from_right(headers, &X_FORWARDED_PROTO).next().and_then(is_https),
-        host: from_right(headers, &X_FORWARDED_HOST).next().and_then(|host| Host::parse(host.iter().copied())),
+        https: scheme.map(last_element).and_then(is_https),
+        host: host.map(last_element).and_then(Host::parse),
     }
 }
 

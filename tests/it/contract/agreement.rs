@@ -91,7 +91,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => create().prop_map(Act::Create),
         12 => change().prop_map(Act::Apply),
-        2 => (lives(), option::of(note())).prop_map(|(within, seen)| Act::Slide { within, seen }),
+        6 => (lives(), option::weighted(0.8, note())).prop_map(|(within, seen)| Act::Slide { within, seen }),
         1 => Just(Act::Destroy),
         1 => Just(Act::Bury),
         1 => end(),

@@ -1,8 +1,10 @@
 //! Attempts at the store: how many, how long, and what each kind of error asks for.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
+use tower::retry::budget::{Budget as _, TpsBudget};
 
 use crate::clock::jitter;
 use crate::error::{ConfigError, Unavailable, UnavailableKind};
@@ -55,6 +57,36 @@ impl Policy {
     /// together do not come back together.
     pub(super) fn backoff(attempt: u32) -> Duration {
         jitter(Duration::from_millis(10 << attempt.min(4)))
+    }
+}
+
+/// What all calls of a process together may repeat: a fifth of their number, and ten a second, over ten seconds.
+#[derive(Debug)]
+pub(super) struct Retries {
+    calls: AtomicU32,
+    budget: TpsBudget,
+}
+
+impl Retries {
+    /// So many calls pay for one repetition.
+    const PRICE: u32 = 5;
+
+    /// A call begins.
+    pub(super) fn call(&self) {
+        if self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(Self::PRICE) {
+            self.budget.deposit();
+        }
+    }
+
+    /// Whether an attempt may be repeated.
+    pub(super) fn repeat(&self) -> bool {
+        self.budget.withdraw()
+    }
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { calls: AtomicU32::new(0), budget: TpsBudget::new(Duration::from_secs(10), 10, 1.0) }
     }
 }
 

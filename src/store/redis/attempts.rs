@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use redis::RedisError;
 use tokio::time::{Instant, sleep, timeout};
-use tower::retry::budget::Budget as _;
 
 use super::link::{Link, Live};
 use crate::error::{Unavailable, UnavailableKind};
@@ -58,7 +57,7 @@ pub(super) struct Attempt {
 
 impl<'a> Attempts<'a> {
     pub(super) fn begin(link: &'a Link, policy: Policy, budget: &'a Budget) -> Self {
-        link.retries.deposit();
+        link.retries.call();
         let started = Instant::now();
         let deadline = started + budget.left(policy.budget);
         Self { link, policy, budget, started, deadline, count: 0, last: UnavailableKind::TimedOut.into() }
@@ -79,7 +78,7 @@ impl<'a> Attempts<'a> {
         }
         if self.count > 0 {
             // When much fails at once, a few try again for all.
-            if !self.link.retries.withdraw() {
+            if !self.link.retries.repeat() {
                 return Err(self.last.clone());
             }
             self.link.tally.retried();
@@ -91,8 +90,11 @@ impl<'a> Attempts<'a> {
             sleep(pause.min(left)).await;
         }
         self.count += 1;
-        let live = self.link.live(self.deadline, self.policy.budget).await?;
-        let limit = self.policy.timeout.min(self.deadline - Instant::now());
+        let (live, now) = match self.link.up() {
+            Some(live) if self.count == 1 => (live, self.started),
+            _ => (self.link.live(self.deadline, self.policy.budget).await?, Instant::now()),
+        };
+        let limit = self.policy.timeout.min(self.deadline - now);
         if limit.is_zero() { Err(self.last.clone()) } else { Ok(Attempt { live, limit }) }
     }
 

@@ -13,7 +13,6 @@ use redis::aio::MultiplexedConnection;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
-use tower::retry::budget::TpsBudget;
 
 use super::connect::{Connected, Route};
 use super::pubsub::{PubSub, Subscription};
@@ -24,6 +23,7 @@ use super::url::Address;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event::Throttle;
+use crate::store::retry::Retries;
 
 /// So many time-outs in a row, and the connection is taken for dead.
 const TIMEOUTS_MOST: u32 = 3;
@@ -124,8 +124,7 @@ pub(super) struct Link {
     sentinels: Option<Arc<Sentinels>>,
     pub(super) ended: Arc<Ended>,
     pub(super) tally: Arc<Tally>,
-    /// Of the whole process: a fifth of its calls, and ten a second.
-    pub(super) retries: TpsBudget,
+    pub(super) retries: Retries,
     /// What a node that answers refuses is told, but not for each request.
     pub(super) refusals: Throttle,
 }
@@ -152,17 +151,22 @@ impl Link {
             sentinels,
             ended,
             tally,
-            retries: TpsBudget::new(Duration::from_secs(10), 10, 0.2),
+            retries: Retries::default(),
             refusals: Throttle::default(),
+        }
+    }
+
+    /// The live connection, if there is one.
+    pub(super) fn up(&self) -> Option<Arc<Live>> {
+        match &*self.state.borrow() {
+            State::Up(live) => Some(live.clone()),
+            State::Down { .. } => None,
         }
     }
 
     /// The live connection, waiting for one until `deadline`. Fails at once when there was none for as long as a
     /// request may wait (`patience`).
     pub(super) async fn live(&self, deadline: Instant, patience: Duration) -> Result<Arc<Live>, Unavailable> {
-        if let State::Up(live) = &*self.state.borrow() {
-            return Ok(live.clone());
-        }
         let (mut state, mut waiting) = (self.state.clone(), None);
         loop {
             let up = match &*state.borrow_and_update() {

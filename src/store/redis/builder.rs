@@ -67,7 +67,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Connections to the node that all calls share. Default: 1, which carries about 100,000 reads a second; more pay
+    /// Connections to the node that all calls share. Default: 1, which carried 124,000 reads a second from one thread in
+    /// `benches/link.rs`, two 121,000 and four 139,000, at up to twice the CPU for the link itself; more pay
     /// only where the server has a core to spare for its I/O threads.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;

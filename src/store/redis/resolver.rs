@@ -7,6 +7,7 @@ mod compass;
 mod outage;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -26,6 +27,7 @@ use super::url::Address;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event::{self, Throttle};
+use crate::store::GRACE;
 
 /// The first and the longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
@@ -37,6 +39,8 @@ const RETIRE: Duration = Duration::from_secs(10);
 const PROMOTION: Duration = Duration::from_millis(500);
 /// So many log-outs are repeated before anyone is let onto a node; the rest beside.
 const REPEATED_FIRST: usize = 500;
+/// Between two attempts to repeat what a node refuses.
+const REFUSED: Duration = Duration::from_millis(100);
 /// By then the rest is done.
 const SETTLED: Duration = Duration::from_secs(5);
 /// A new master's clock may be off by this much.
@@ -134,18 +138,21 @@ impl Resolver {
     async fn repeat(&self, connected: &mut Connected, last: &mut Last) -> Result<(), Unavailable> {
         last.left = None;
         let known = connected.history.is_some() && connected.history == last.history;
-        if known && last.since.elapsed() > SETTLED {
+        if known && last.since.elapsed() > SETTLED && !last.owed.load(Ordering::Relaxed) {
             return Ok(());
         }
         let (from, mut endings) = (Instant::now(), self.ended.recent());
-        let rest = endings.split_off(endings.len().min(REPEATED_FIRST));
+        let mut rest = endings.split_off(endings.len().min(REPEATED_FIRST));
         let work = repeat(&endings, &mut connected.connections[0], &self.route.scripts, &self.route.clock);
         match timeout(self.route.door.limit, work).await.map_err(late).and_then(|done| done) {
             Ok(()) if endings.is_empty() => {}
             Ok(()) => event::log_outs_repeated(&connected.address, endings.len() + rest.len()),
-            // The node answers and refuses: nobody is helped by staying away from it.
-            Err(cause) if matches!(cause.kind(), UnavailableKind::Refused | UnavailableKind::Denied) => {
-                event::store_refuses(&last.told, "log-outs were not repeated", &cause);
+            // The node answers and refuses, as a new master does that misses its replicas still: nobody is helped by
+            // staying away from it. They are repeated when it refuses no more.
+            Err(cause) if refuses(&cause) => {
+                event::store_refuses(&last.told, "log-outs are not repeated yet", &cause);
+                endings.append(&mut rest);
+                rest = endings;
             }
             Err(cause) => return Err(cause),
         }
@@ -177,7 +184,15 @@ impl Resolver {
         last.beside = JoinSet::new();
         if let Some((from, rest)) = last.left.take() {
             let (scripts, clock) = (self.route.scripts.clone(), self.route.clock.clone());
-            last.beside.spawn(repeat_rest(live.clone(), self.ended.clone(), from, rest, scripts, clock));
+            last.owed.store(true, Ordering::Relaxed);
+            let owed = last.owed.clone();
+            let (live, ended) = (live.clone(), self.ended.clone());
+            last.beside.spawn(async move {
+                // If it fails, the connection does, and all begins anew.
+                if repeat_rest(live, ended, from, rest, scripts, clock).await.is_ok() {
+                    owed.store(false, Ordering::Relaxed);
+                }
+            });
         }
         self.publish.send_replace(State::Up(live.clone()));
         (live, connected.drivers)
@@ -244,16 +259,35 @@ async fn repeat_rest(
     rest: Vec<Ending>,
     scripts: Arc<Scripts>,
     clock: Arc<StoreClock>,
-) {
+) -> Result<(), Unavailable> {
     for portion in rest.chunks(100) {
-        // If it fails, the connection does, and all begins anew.
-        let _ = repeat(portion, &mut live.connection(), &scripts, &clock).await;
+        repeat_until_done(portion, &live, &scripts, &clock).await?;
         sleep(Duration::from_millis(20)).await;
     }
     sleep(Duration::from_secs(1)).await;
     let late = |ending: &Ending| ending.at >= from && ending.generation < live.generation();
     let late: Vec<_> = ended.recent().into_iter().filter(late).collect();
-    let _ = repeat(&late, &mut live.connection(), &scripts, &clock).await;
+    repeat_until_done(&late, &live, &scripts, &clock).await
+}
+
+/// For as long as the node refuses, and somebody may still be under way with one of them.
+async fn repeat_until_done(
+    endings: &[Ending],
+    live: &Live,
+    scripts: &Scripts,
+    clock: &StoreClock,
+) -> Result<(), Unavailable> {
+    let begun = Instant::now();
+    loop {
+        match repeat(endings, &mut live.connection(), scripts, clock).await {
+            Err(cause) if refuses(&cause) && begun.elapsed() < GRACE => sleep(REFUSED).await,
+            done => return done,
+        }
+    }
+}
+
+fn refuses(cause: &Unavailable) -> bool {
+    matches!(cause.kind(), UnavailableKind::Refused | UnavailableKind::Denied)
 }
 
 async fn anchor_to(live: Arc<Live>, clock: Arc<StoreClock>) {
@@ -270,6 +304,8 @@ struct Last {
     since: Instant,
     /// Log-outs that are to be repeated beside, and since when there may be more.
     left: Option<(Instant, Vec<Ending>)>,
+    /// Some were not repeated yet.
+    owed: Arc<AtomicBool>,
     /// Work on the connection that ends with it.
     beside: JoinSet<()>,
     told: Throttle,
@@ -278,6 +314,7 @@ struct Last {
 impl Default for Last {
     fn default() -> Self {
         let (beside, told) = (JoinSet::new(), Throttle::default());
-        Self { address: None, history: None, since: Instant::now(), left: None, beside, told }
+        let owed = Arc::default();
+        Self { address: None, history: None, since: Instant::now(), left: None, owed, beside, told }
     }
 }

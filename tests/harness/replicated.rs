@@ -127,6 +127,13 @@ impl Replicated {
         (master, begun.elapsed())
     }
 
+    /// Whether Sentinels stood for election at the same moment, each with its own vote, so that nobody won. They try
+    /// again after twice the failover's timeout, and no budget rides that out.
+    pub(crate) fn vote_was_split(&self) -> bool {
+        let lost = |line: &String| line.contains("-failover-abort-not-elected");
+        self.sentinels.iter().any(|sentinel| sentinel.log().iter().any(lost))
+    }
+
     /// A planned failover: asked for, and done when this returns. The new master.
     pub(crate) async fn failover(&self) -> usize {
         let old = self.master().await;
@@ -176,11 +183,13 @@ impl Node {
         let (from, announced) = (source.to_string(), wire.as_ref().map(|wire| wire.port().to_string()));
         // Connections from other loopback addresses than 127.0.0.1 are foreign to the protected mode.
         let mut args = vec!["--protected-mode", "no", "--bind-source-addr", &from];
+        // And where it listens is not where it comes from.
+        args.extend(["--replica-announce-ip", "127.0.0.1"]);
         // A replica that comes back is in step at once.
         args.extend(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"]);
         args.extend(["--repl-ping-replica-period", "1"]);
         if let Some(port) = &announced {
-            args.extend(["--replica-announce-ip", "127.0.0.1", "--replica-announce-port", port]);
+            args.extend(["--replica-announce-port", port]);
         }
         args.extend(settings.args);
         let server = RedisServer::try_start_with(&args).await?;

@@ -14,6 +14,7 @@ mod documents;
 mod domains;
 mod drift;
 mod edge;
+mod failover;
 mod faults;
 mod lifecycle;
 mod load;

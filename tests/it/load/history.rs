@@ -125,6 +125,17 @@ impl History {
         failed.map(|event| event.begin.saturating_sub(cause)).max().unwrap_or_default()
     }
 
+    /// How many writes, begun in this time, were acknowledged.
+    pub(crate) fn written(&self, from: Duration, to: Duration) -> usize {
+        self.of_sessions(from, to).filter(|event| event.op.writes() && event.succeeded()).count()
+    }
+
+    /// What was asked of these instances.
+    pub(crate) fn of_instances(&self, instances: &[usize]) -> Self {
+        let events = self.events.iter().filter(|event| instances.contains(&event.instance)).cloned().collect();
+        Self { events, settled: self.settled }
+    }
+
     /// Two loads on one store.
     pub(crate) fn and(mut self, other: Self) -> Self {
         let mine = self.events.iter().map(|event| event.client + 1).max().unwrap_or(0);

@@ -72,6 +72,26 @@ const ENDINGS: &str = "endings";
 /// let layer = SessionLayer::new(store, keys)?;
 /// # Ok(()) }
 /// ```
+///
+/// Under Sentinel the store follows the master through every failover. Which settings of the servers keep users logged
+/// in, and what a failover may lose, stands in `docs/redis.md`.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use stickless::store::RedisStore;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+/// let url = "redis+sentinel://app:password@10.0.0.1,10.0.0.2,10.0.0.3/main?sentinel_password=another";
+/// // Requests wait for the new master rather than fail.
+/// let store = RedisStore::builder(url).budget(Duration::from_secs(3)).build()?;
+/// let mut link = store.watch();
+/// tokio::spawn(async move {
+///     while link.changed().await.is_ok() {
+///         println!("the store is {:?}", *link.borrow_and_update());
+///     }
+/// });
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RedisStore {
     shared: Arc<Shared>,

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use crate::harness::RedisServer;
 
 /// Commands of one connection are passed on one after another, each with its fault.
+#[derive(Clone)]
 pub(crate) struct Wire(Arc<Shared>);
 
 struct Shared {
@@ -75,12 +76,18 @@ impl Wire {
     }
 
     pub(crate) fn builder(&self) -> RedisStoreBuilder {
-        let shared = self.0.clone();
+        let wire = self.clone();
         RedisStore::builder("redis://wire").dial(Dial::new(move || {
-            let (near, far) = duplex(64 * 1024);
-            tokio::spawn(serve(shared.clone(), far));
-            async { Ok(near) }
+            let stream = wire.connect();
+            async { Ok(stream) }
         }))
+    }
+
+    /// A connection over this wire.
+    pub(crate) fn connect(&self) -> DuplexStream {
+        let (near, far) = duplex(64 * 1024);
+        tokio::spawn(serve(self.0.clone(), far));
+        near
     }
 
     /// A store that is connected.

@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stickless::store::{Budget, Dial, RedisStore, RedisStoreBuilder, Store as _};
 use tokio::io::{AsyncWriteExt as _, BufReader, DuplexStream, duplex};
-use tokio::net::UnixStream;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep};
 
-use super::super::wire::frame;
+use super::super::wire::{Wire, frame};
 use crate::harness::RedisServer;
 
 /// Sentinels 1 to 3, at ports of their number, and nodes at ports that a test gives them.
@@ -21,7 +19,7 @@ pub(super) struct Council(Arc<Shared>);
 
 struct Shared {
     sentinels: [Mutex<Sentinel>; 3],
-    nodes: Mutex<HashMap<u16, PathBuf>>,
+    nodes: Mutex<HashMap<u16, Wire>>,
 }
 
 pub(super) struct Sentinel {
@@ -54,7 +52,12 @@ impl Council {
 
     /// A node can be reached at its port.
     pub(super) fn seat(&self, node: &RedisServer) {
-        lock(&self.0.nodes).insert(node.port(), node.socket());
+        lock(&self.0.nodes).insert(node.port(), Wire::to(node));
+    }
+
+    /// The wire to the node at this port.
+    pub(super) fn wire(&self, port: u16) -> Option<Wire> {
+        lock(&self.0.nodes).get(&port).cloned()
     }
 
     pub(super) fn sentinel(&self, number: usize) -> MutexGuard<'_, Sentinel> {
@@ -85,7 +88,7 @@ impl Council {
         let council = self.clone();
         RedisStore::builder(url).dial(Dial::to(move |host, port| {
             let council = council.clone();
-            async move { council.dial(&host, port).await }
+            async move { council.dial(&host, port) }
         }))
     }
 
@@ -101,22 +104,16 @@ impl Council {
         store
     }
 
-    async fn dial(&self, host: &str, port: u16) -> io::Result<DuplexStream> {
+    fn dial(&self, host: &str, port: u16) -> io::Result<DuplexStream> {
+        if host != "sentinel" {
+            return self.wire(port).map(|wire| wire.connect()).ok_or(io::ErrorKind::ConnectionRefused.into());
+        }
+        if self.sentinel(port.into()).away {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         let (near, far) = duplex(64 * 1024);
         let council = self.clone();
-        if host == "sentinel" {
-            if self.sentinel(port.into()).away {
-                return Err(io::ErrorKind::ConnectionRefused.into());
-            }
-            tokio::spawn(async move { council.speak(port.into(), far).await });
-        } else {
-            let socket = lock(&self.0.nodes).get(&port).cloned().ok_or(io::ErrorKind::ConnectionRefused)?;
-            let mut server = UnixStream::connect(socket).await?;
-            tokio::spawn(async move {
-                let mut far = far;
-                tokio::io::copy_bidirectional(&mut far, &mut server).await
-            });
-        }
+        tokio::spawn(async move { council.speak(port.into(), far).await });
         Ok(near)
     }
 

@@ -1,0 +1,101 @@
+//! What is logged, one line for a cause.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, sleep};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::super::wire::{Fault, time};
+use super::{moves_to, ms, on_the_first_of_two};
+
+/// The log of this thread, where all tasks of a test run.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn lines(&self, what: &str) -> Vec<String> {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
+    }
+
+    /// Waits for so many lines; nothing follows them.
+    async fn expect(&self, what: &str, count: usize) -> Vec<String> {
+        let begun = Instant::now();
+        while self.lines(what).len() < count {
+            assert!(begun.elapsed() < Duration::from_secs(7), "{:#?}", self.lines(""));
+            sleep(ms(5)).await;
+        }
+        sleep(ms(50)).await;
+        let lines = self.lines(what);
+        assert_eq!(lines.len(), count, "{lines:#?}");
+        lines
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_new_master_whose_clock_is_off_is_warned_of_once_and_a_right_one_is_not() {
+    for (ahead, warnings) in [(3600, 1), (1, 0)] {
+        let (log, _guard) = Log::start();
+        let (_a, b, council) = on_the_first_of_two().await;
+        let store = council.store(council.builder(3)).await;
+        let later = SystemTime::now() + Duration::from_secs(ahead);
+        council.wire(b.port()).expect("seated").always("TIME", Fault::Answer(time(later)));
+        council.switch(1, &b);
+        moves_to(&store, &b).await;
+        let lines = log.expect("clock_off", warnings).await;
+        assert!(lines.iter().all(|line| line.contains("WARN")), "{lines:#?}");
+        assert_eq!((log.lines("store_switched").len(), log.lines("ERROR").len()), (1, 0), "{:#?}", log.lines(""));
+    }
+}
+
+#[tokio::test]
+async fn sentinels_that_fall_silent_and_come_back_are_a_line_each() {
+    let (log, _guard) = Log::start();
+    let (_a, _b, council) = on_the_first_of_two().await;
+    let store = council.store(council.builder(3)).await;
+    log.expect("Sentinel", 0).await;
+    let ask = async || drop(crate::contract::subject::Subject::new(&store).try_load().await);
+    for number in [1, 2, 3] {
+        council.sentinel(number).away = true;
+        // A question is what makes the silence seen, here as with a Sentinel that hangs.
+        sleep(ms(1000)).await;
+        ask().await;
+        log.expect("Sentinel", number).await;
+    }
+    council.each(|sentinel| sentinel.away = false);
+    let begun = Instant::now();
+    while log.lines("all 3 Sentinels answer").is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(7), "{:#?}", log.lines(""));
+        sleep(ms(5)).await;
+    }
+    let lines = log.lines("Sentinel");
+    for (line, text) in lines.iter().zip(["2 of 3 Sentinels", "1 of 3 Sentinels", "no Sentinel answers"]) {
+        assert!(line.contains(text), "{lines:#?}");
+    }
+}

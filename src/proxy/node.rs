@@ -41,6 +41,9 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
 
 /// A `for` of RFC 7239. As elsewhere, the brackets around IPv6 may be missing where no port follows.
 pub(super) fn node(text: &[u8]) -> Option<Node> {
+    if let Some(address) = quad(text) {
+        return Some(address.into()).filter(is_somebody).map(Node::Address);
+    }
     let text = ascii(text)?;
     let (name, port) = text.rsplit_once(':').unwrap_or((text, ""));
     let is_hidden = |name: &str| name.eq_ignore_ascii_case("unknown") || is_obfuscated(name);

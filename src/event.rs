@@ -168,6 +168,11 @@ pub(crate) fn roster_failed(cause: &Unavailable) {
     tracing::debug!(event = "roster_failed", cause = %cause, "roster not told");
 }
 
+/// Cookies of our name and form were signed by nobody: since this was told last, so many.
+pub(crate) fn forged_cookies(count: u64) {
+    tracing::warn!(event = "forged_cookies", count, "session cookies with a wrong signature");
+}
+
 /// A request carried several verified cookies of our name.
 pub(crate) fn duplicate_cookies(throttle: &Throttle, count: usize) {
     if throttle.may_tell("duplicate_cookies") {

@@ -69,9 +69,11 @@ impl Handle {
     pub(crate) const LEN: usize = 16;
 
     /// Characters of its text.
+    #[cfg(feature = "redis")]
     pub(crate) const TEXT: usize = 22;
 
     /// Adds its text.
+    #[cfg(feature = "redis")]
     pub(crate) fn push_to(self, text: &mut String) {
         URL_SAFE_NO_PAD.encode_string(self.0, text);
     }

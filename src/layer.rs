@@ -11,6 +11,7 @@ use crate::drift::{Addresses, Drift, Watch};
 use crate::error::ConfigError;
 use crate::event::Throttle;
 use crate::fleet;
+use crate::forgeries::Forgeries;
 use crate::id::WriteId;
 use crate::keys::KeyRing;
 use crate::lifetime::Lifetime;
@@ -53,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) drift: Watch,
     pub(crate) turns: Turns,
     pub(crate) told: Throttle,
+    pub(crate) forgeries: Arc<Forgeries>,
     /// When it was built, as far as the store's time was known.
     pub(crate) begun: Timestamp,
 }
@@ -334,6 +336,7 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
             drift: self.drift,
             turns: Turns::default(),
             told: Throttle::default(),
+            forgeries: Arc::default(),
         };
         let shared = Arc::new(shared);
         fleet::post(&shared, fleet::card(instance, &shared));

@@ -138,6 +138,11 @@
 //! [`drift(false)`](SessionLayerBuilder::drift) nothing. The last four of each are known: a session that goes back and
 //! forth between two addresses is told of once.
 //!
+//! # Testing your application
+//!
+//! The feature `testing` has a store in memory whose clock you turn, which fails on demand and writes down what it is
+//! asked; and, for stores of your own, the contract that they must keep, as a function to run. See the module `testing`.
+//!
 //! # Features
 //!
 //! | feature | default | what |
@@ -145,6 +150,7 @@
 //! | `axum` | yes | extractors and responses |
 //! | `redis` | yes | [`RedisStore`](store::RedisStore) |
 //! | `tls` | no | `rediss://` |
+//! | `testing` | no | a store for tests, and the contract of stores |
 //!
 //! [tower]: https://docs.rs/tower
 
@@ -158,6 +164,7 @@ mod event;
 #[cfg(feature = "axum")]
 mod extract;
 mod fleet;
+mod forgeries;
 #[cfg(all(test, feature = "redis"))]
 #[path = "../tests/harness/lib.rs"]
 mod harness;
@@ -170,6 +177,8 @@ mod record;
 mod service;
 mod session;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod users;
 
 pub use crate::cookie::{SameSite, Secure};

@@ -45,6 +45,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let found = candidates(request.headers(), &self.shared.attributes.name, &self.shared.keys);
+        self.shared.forgeries.add(found.forged);
         if found.sessions > 1 {
             event::duplicate_cookies(&self.shared.told, found.sessions);
         }

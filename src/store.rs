@@ -150,6 +150,7 @@ impl Reason {
     }
 
     /// The reason of this word; of one that a later version wrote, that it was ended.
+    #[cfg(feature = "redis")]
     pub(crate) fn of(word: &str) -> Self {
         [Self::LogOut, Self::Everywhere, Self::Evicted]
             .into_iter()

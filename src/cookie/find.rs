@@ -24,6 +24,8 @@ pub(crate) struct Candidates {
     pub(crate) several: bool,
     /// All values were verified.
     pub(crate) all_ours: bool,
+    /// How many had a token's form and nobody's signature, among those that were verified.
+    pub(crate) forged: u64,
 }
 
 /// Finds and verifies our cookies. What cannot be a token by its length is not counted among those that are verified.
@@ -47,7 +49,8 @@ pub(crate) fn candidates(headers: &HeaderMap, name: &str, keys: &KeyRing) -> Can
     tokens.sort_by_key(|token| Reverse((token.issued, token.generation)));
     let sessions = tokens.len();
     tokens.truncate(LOADED_MOST);
-    Candidates { tokens, sessions, several: count > 1, all_ours: verified == count }
+    let forged = u64::try_from(tried - verified).unwrap_or(u64::MAX);
+    Candidates { tokens, sessions, several: count > 1, all_ours: verified == count, forged }
 }
 
 fn same(a: &Id, b: &Id) -> bool {
@@ -130,7 +133,7 @@ mod tests {
             .map(|v| format!("sid={v}"));
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, cookies.join("; ").parse().expect("a header value"));
-        let Candidates { tokens, sessions, several, all_ours } = candidates(&headers, "sid", &keys);
+        let Candidates { tokens, sessions, several, all_ours, .. } = candidates(&headers, "sid", &keys);
         assert_eq!((sessions, several, all_ours), (4, true, false));
         let seen: Vec<_> = tokens.iter().map(|token| (token.id.as_bytes()[0], token.generation)).collect();
         assert_eq!(seen, [(4, 1), (3, 1), (2, 2)]);

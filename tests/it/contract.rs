@@ -2,36 +2,34 @@
 
 /// Makes two tests of each sentence.
 macro_rules! on_every_store {
-    ($($sentence:ident,)*) => {
+    ($($module:ident: $($sentence:ident,)+;)+) => {
         mod memory {
-            $(#[tokio::test]
-            async fn $sentence() {
-                super::$sentence(&stickless::store::MemoryStore::new()).await;
-            })*
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $sentence() {
+                    let store = stickless::store::MemoryStore::new();
+                    stickless::testing::contract::$module::$sentence(&store).await;
+                })+
+            })+
         }
 
         mod redis {
-            $(#[tokio::test]
-            async fn $sentence() {
-                let server = crate::harness::RedisServer::start().await;
-                let store = stickless::store::RedisStore::connect(&server.unix_url()).expect("a store");
-                super::$sentence(&store).await;
-            })*
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $sentence() {
+                    let server = crate::harness::RedisServer::start().await;
+                    let store = stickless::store::RedisStore::connect(&server.unix_url()).expect("a store");
+                    stickless::testing::contract::$module::$sentence(&store).await;
+                })+
+            })+
         }
     };
 }
 
-mod additions;
+stickless::store_contract!(on_every_store);
+
 mod agreement;
-mod deltas;
-mod expectations;
-mod generations;
-mod lives;
-mod log_in;
-mod records;
-mod repeats;
 mod roster;
-mod sightings;
-mod sizes;
-pub(crate) mod subject;
 mod tombstones;
+
+pub(crate) use stickless::testing::contract::subject;

@@ -8,7 +8,10 @@ use std::time::Duration;
 use http::StatusCode;
 use stickless::{Error, LazySession, Session};
 
-use self::visitor::{Reply, Spy, Visitor};
+use stickless::UnavailableKind;
+use stickless::testing::TestStore;
+
+use self::visitor::{Reply, Visitor, operations};
 
 async fn read(session: LazySession) -> Result<StatusCode, Error> {
     session.load().await?;
@@ -58,9 +61,9 @@ async fn one_round_trip_loads_and_none_is_made_when_the_session_is_not_used() {
 async fn a_session_slides_inside_the_threshold_only_and_says_nothing_of_it() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;
-    visitor.spy.wait(Duration::from_secs(19));
+    visitor.spy.advance(Duration::from_secs(19));
     assert_eq!(visitor.visit(read).await.1, ["load"]);
-    visitor.spy.wait(Duration::from_secs(2));
+    visitor.spy.advance(Duration::from_secs(2));
     let (reply, operations) = visitor.visit(read).await;
     assert_eq!(operations, ["load", "slide"]);
     assert!(says_nothing(&reply));
@@ -83,7 +86,7 @@ async fn log_in_and_log_out_are_one_write_each_on_the_record_beside_the_roster()
 async fn a_creation_on_behalf_of_a_dead_cookie_looks_once_more_and_a_log_in_leaves_a_tombstone() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;
-    visitor.spy.wait(Duration::from_secs(101));
+    visitor.spy.advance(Duration::from_secs(101));
     let dead = visitor.cookie.clone();
     assert_eq!(visitor.visit(log_in).await.1, ["load", "reserve", "bury", "create", "confirm"]);
     let logged_in = visitor.cookie.clone();
@@ -93,7 +96,7 @@ async fn a_creation_on_behalf_of_a_dead_cookie_looks_once_more_and_a_log_in_leav
     assert_eq!((reply.status(), operations), (StatusCode::CONFLICT, vec!["load"]));
     assert!(says_nothing(&reply));
     // A minute later it counts as none.
-    visitor.spy.wait(Duration::from_secs(61));
+    visitor.spy.advance(Duration::from_secs(61));
     let (reply, operations) = visitor.visit(write).await;
     assert_eq!((reply.status(), operations), (StatusCode::OK, vec!["load", "create", "load"]));
     assert!(visitor.cookie != dead && visitor.cookie != logged_in);
@@ -103,12 +106,12 @@ async fn a_creation_on_behalf_of_a_dead_cookie_looks_once_more_and_a_log_in_leav
 async fn a_log_in_that_was_faster_than_a_creation_is_not_replaced_by_it() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;
-    visitor.spy.wait(Duration::from_secs(101));
+    visitor.spy.advance(Duration::from_secs(101));
     // Between this request's load and its write, a log-in with the same dead cookie comes and goes.
     let (layer, dead) = (visitor.layer.clone(), visitor.cookie.clone());
     let overtaken = async move |session: LazySession| {
         let slow = session.load().await?;
-        let other = Visitor { spy: Spy::new(), layer: layer.clone(), cookie: None };
+        let other = Visitor { spy: TestStore::new(), layer: layer.clone(), cookie: None };
         assert_eq!(other.send(dead.clone(), log_in).await.status(), StatusCode::OK);
         slow.set("k", "v")?;
         Ok(StatusCode::OK)
@@ -160,7 +163,7 @@ async fn a_panic_goes_on_after_its_staged_log_out_was_carried_out() {
     };
     let panicked = tokio::spawn(async move { visitor.visit(panics).await }).await;
     assert!(panicked.expect_err("it is raised again").is_panic());
-    assert_eq!(spy.operations(), ["load", "destroy"]);
+    assert_eq!(operations(&spy), ["load", "destroy"]);
 }
 
 #[tokio::test]
@@ -168,13 +171,13 @@ async fn an_unreachable_store_is_503_and_never_a_word_about_the_cookie() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;
     let cookie = visitor.cookie.clone();
-    visitor.spy.look(|seen| seen.down = true);
+    visitor.spy.fail(UnavailableKind::Disconnected);
     for (reply, _) in [visitor.visit(read).await, visitor.visit(write).await] {
         assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(says_nothing(&reply));
     }
     let (reply, operations) = visitor.visit(async |_| Ok(StatusCode::OK)).await;
     assert_eq!((reply.status(), operations), (StatusCode::OK, vec![]));
-    visitor.spy.look(|seen| seen.down = false);
+    visitor.spy.fail(None);
     assert_eq!((visitor.visit(read).await.1, visitor.cookie), (vec!["load"], cookie));
 }

@@ -8,7 +8,28 @@ use stickless::{Cap, Handle};
 
 use super::subject::{HOUR, new_handle};
 
-on_every_store! {
+/// Makes two tests of each sentence.
+macro_rules! on_every_roster {
+    ($($sentence:ident,)+) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $sentence() {
+                super::$sentence(&stickless::store::MemoryStore::new()).await;
+            })+
+        }
+
+        mod redis {
+            $(#[tokio::test]
+            async fn $sentence() {
+                let server = crate::harness::RedisServer::start().await;
+                let store = stickless::store::RedisStore::connect(&server.unix_url()).expect("a store");
+                super::$sentence(&store).await;
+            })+
+        }
+    };
+}
+
+on_every_roster! {
     a_reserved_place_is_listed_and_not_confirmed,
     a_confirmed_place_is_in_with_its_deadline,
     whoever_is_in_keeps_their_place_when_they_log_in_again,

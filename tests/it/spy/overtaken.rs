@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::StatusCode;
 use stickless::{Error, ErrorKind, LazySession, SessionLayer};
 
-use super::visitor::{Reply, Spy, Visitor, layer};
+use stickless::UnavailableKind;
+use stickless::testing::TestStore;
+
+use super::visitor::{Reply, Visitor, fill, layer, operations};
 use super::{log_in, log_out, read, says_nothing, write};
 
 /// Another request with this cookie, from beginning to end; its answer.
@@ -13,7 +16,7 @@ async fn meanwhile<F>(layer: &SessionLayer, cookie: Option<&String>, handler: F)
 where
     F: AsyncFn(LazySession) -> Result<StatusCode, Error> + Clone + Send + 'static,
 {
-    let other = Visitor { spy: Spy::new(), layer: layer.clone(), cookie: None };
+    let other = Visitor { spy: TestStore::new(), layer: layer.clone(), cookie: None };
     other.send(cookie.cloned(), handler).await
 }
 
@@ -27,7 +30,7 @@ async fn due_for_a_new_signature() -> Visitor {
     let mut visitor = Visitor::with_keys(&[1]);
     visitor.visit(write).await;
     for _ in 0..80 {
-        visitor.spy.wait(Duration::from_secs(50));
+        visitor.spy.advance(Duration::from_secs(50));
         visitor.visit(read).await;
     }
     visitor.layer = layer(&visitor.spy, &[2, 1]);
@@ -59,7 +62,7 @@ async fn a_new_signature_never_replaces_the_cookie_of_a_log_in_that_was_faster()
 async fn a_session_created_at_once_gives_way_to_a_log_in_before_the_answer() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;
-    visitor.spy.wait(Duration::from_secs(101));
+    visitor.spy.advance(Duration::from_secs(101));
     let (shared, dead) = (visitor.layer.clone(), visitor.cookie.clone());
     let overtaken = async move |session: LazySession| {
         session.load().await?.incr("n", 1).await?;
@@ -90,7 +93,7 @@ async fn a_session_that_is_loaded_after_the_headers_is_sealed() {
     assert_eq!(session.set("k", &1).expect_err("sealed").kind(), ErrorKind::Sealed);
     assert_eq!(session.incr("n", 1).await.expect_err("sealed").kind(), ErrorKind::Sealed);
     assert_eq!(session.log_in("alice").await.expect_err("sealed").kind(), ErrorKind::Sealed);
-    assert_eq!(visitor.spy.operations(), [""; 0]);
+    assert_eq!(operations(&visitor.spy), [""; 0]);
 }
 
 #[tokio::test]
@@ -104,7 +107,7 @@ async fn a_record_that_others_filled_refuses_the_staged_data_and_keeps_the_log_i
         session.set("big", &"x".repeat(600))?;
         // The same record as another instance sees it: nearly full.
         let handle = session.id().expect("live");
-        spy.fill(handle, 2, 600).await;
+        fill(&spy, handle, 2, 600).await;
         Ok(StatusCode::OK)
     };
     let (reply, _) = visitor.visit(overtaken).await;
@@ -148,7 +151,7 @@ async fn an_outage_signs_no_cookie_anew() {
     let spy = visitor.spy.clone();
     let cut_off = async move |session: LazySession| {
         session.load().await?.set("k", "lost")?;
-        spy.look(|seen| seen.down = true);
+        spy.fail(UnavailableKind::Disconnected);
         Ok(StatusCode::OK)
     };
     let (reply, _) = visitor.visit(cut_off).await;
@@ -160,7 +163,7 @@ async fn an_outage_signs_no_cookie_anew() {
 async fn a_log_in_on_a_session_created_at_once_buries_the_dead_cookie_too() {
     let mut visitor = Visitor::new();
     visitor.visit(write).await;
-    visitor.spy.wait(Duration::from_secs(101));
+    visitor.spy.advance(Duration::from_secs(101));
     let dead = visitor.cookie.clone();
     let counts_and_logs_in = async |session: LazySession| {
         let session = session.load().await?;
@@ -220,7 +223,7 @@ async fn an_operation_that_nobody_carries_on_holds_up_the_request_no_longer_than
     let parks = async move |session: LazySession| {
         let session = session.load().await?;
         session.set("k", "other")?;
-        spy.look(|seen| seen.hangs = true);
+        spy.hang_writes(true);
         let mut parked = Box::pin(session.incr("n", 1));
         tokio::select! {
             biased;
@@ -229,7 +232,7 @@ async fn an_operation_that_nobody_carries_on_holds_up_the_request_no_longer_than
         }
         assert_eq!(session.incr("n", 1).await.expect_err("not its turn").kind(), ErrorKind::Unavailable);
         drop(parked);
-        spy.look(|seen| seen.hangs = false);
+        spy.hang_writes(false);
         Ok(StatusCode::OK)
     };
     assert_eq!(visitor.visit(parks).await.0.status(), StatusCode::OK, "what was staged is staged again");

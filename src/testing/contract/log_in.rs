@@ -2,28 +2,13 @@
 
 use std::time::Duration;
 
-use stickless::store::{Apply, Create, Intent, Outcome, Store};
+use crate::store::{Apply, Create, Intent, Outcome, Store};
 
 use super::subject::{
     HOUR, Subject, add, create, create_for, done, if_has, live_for, log_in, log_in_for, map, rotate, set,
 };
 
-on_every_store! {
-    log_in_raises_the_generation_and_binds_the_user_and_keeps_the_data,
-    log_in_begins_both_limits_anew,
-    log_in_without_an_absolute_limit_ends_the_old_one,
-    log_in_keeps_an_idle_limit_of_the_sessions_own,
-    log_in_can_bring_an_idle_limit_of_its_own,
-    log_in_of_another_user_drops_the_data_and_the_limit_of_the_one_before,
-    log_in_of_the_same_user_keeps_the_data,
-    log_in_of_the_same_user_under_an_old_generation_issues_the_current_one_again,
-    log_in_of_the_same_user_that_is_not_to_be_bound_again_is_superseded,
-    log_in_of_another_user_under_an_old_generation_is_superseded,
-    log_in_under_an_old_generation_to_a_session_without_user_is_superseded,
-    log_in_under_a_higher_generation_goes_on_from_there,
-}
-
-async fn log_in_raises_the_generation_and_binds_the_user_and_keeps_the_data(store: &impl Store) {
+pub async fn log_in_raises_the_generation_and_binds_the_user_and_keeps_the_data(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     let before = subject.record().await;
     let told = done(&subject.apply(1, Apply { delta: set("b", "2").delta, ..log_in("ann") }).await);
@@ -35,7 +20,7 @@ async fn log_in_raises_the_generation_and_binds_the_user_and_keeps_the_data(stor
     assert_eq!(subject.apply(1, set("a", "9")).await, Outcome::Superseded);
 }
 
-async fn log_in_begins_both_limits_anew(store: &impl Store) {
+pub async fn log_in_begins_both_limits_anew(store: &impl Store) {
     let short = Create { idle: (HOUR / 2, false), absolute: Some(HOUR), ..create(&[]) };
     let subject = Subject::created(store, short).await;
     let told = done(&subject.apply(1, log_in_for("ann", HOUR * 2, Some(HOUR * 8))).await);
@@ -48,7 +33,7 @@ async fn log_in_begins_both_limits_anew(store: &impl Store) {
     assert!(subject.record().await.expires_in <= HOUR / 4);
 }
 
-async fn log_in_without_an_absolute_limit_ends_the_old_one(store: &impl Store) {
+pub async fn log_in_without_an_absolute_limit_ends_the_old_one(store: &impl Store) {
     let subject = Subject::created(store, Create { absolute: Some(HOUR), ..create(&[]) }).await;
     assert_eq!(done(&subject.apply(1, log_in_for("ann", HOUR * 2, None)).await).end, None);
     let record = subject.record().await;
@@ -56,7 +41,7 @@ async fn log_in_without_an_absolute_limit_ends_the_old_one(store: &impl Store) {
     assert!(record.expires_in > HOUR, "{record:?}");
 }
 
-async fn log_in_keeps_an_idle_limit_of_the_sessions_own(store: &impl Store) {
+pub async fn log_in_keeps_an_idle_limit_of_the_sessions_own(store: &impl Store) {
     let subject = Subject::created(store, Create { idle: (HOUR / 2, true), ..create(&[]) }).await;
     done(&subject.apply(1, log_in_for("ann", HOUR, None)).await);
     let record = subject.record().await;
@@ -64,7 +49,7 @@ async fn log_in_keeps_an_idle_limit_of_the_sessions_own(store: &impl Store) {
     assert!(record.expires_in <= HOUR / 2);
 }
 
-async fn log_in_can_bring_an_idle_limit_of_its_own(store: &impl Store) {
+pub async fn log_in_can_bring_an_idle_limit_of_its_own(store: &impl Store) {
     let subject = Subject::created(store, Create { idle: (HOUR * 3, true), ..create_for("bob", &[]) }).await;
     let longer = Apply { delta: live_for(HOUR * 2).delta, ..log_in_for("ann", HOUR, None) };
     done(&subject.apply(1, longer).await);
@@ -73,7 +58,7 @@ async fn log_in_can_bring_an_idle_limit_of_its_own(store: &impl Store) {
     assert!(record.expires_in > HOUR && record.expires_in <= HOUR * 2, "{record:?}");
 }
 
-async fn log_in_of_another_user_drops_the_data_and_the_limit_of_the_one_before(store: &impl Store) {
+pub async fn log_in_of_another_user_drops_the_data_and_the_limit_of_the_one_before(store: &impl Store) {
     let own = Create { idle: (HOUR / 2, true), ..create_for("ann", &[("a", "1"), ("b", "2")]) };
     let subject = Subject::created(store, own).await;
     done(&subject.apply(1, Apply { delta: set("b", "3").delta, ..log_in("bob") }).await);
@@ -83,13 +68,13 @@ async fn log_in_of_another_user_drops_the_data_and_the_limit_of_the_one_before(s
     assert!(record.expires_in > HOUR / 2);
 }
 
-async fn log_in_of_the_same_user_keeps_the_data(store: &impl Store) {
+pub async fn log_in_of_the_same_user_keeps_the_data(store: &impl Store) {
     let subject = Subject::created(store, create_for("ann", &[("a", "1")])).await;
     assert_eq!(done(&subject.apply(1, log_in("ann")).await).generation, 2);
     assert_eq!(subject.data().await, map(&[("a", "1")]));
 }
 
-async fn log_in_of_the_same_user_under_an_old_generation_issues_the_current_one_again(store: &impl Store) {
+pub async fn log_in_of_the_same_user_under_an_old_generation_issues_the_current_one_again(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     done(&subject.apply(1, log_in_for("ann", HOUR, Some(HOUR * 8))).await);
     done(&subject.apply(2, rotate()).await);
@@ -113,7 +98,7 @@ async fn log_in_of_the_same_user_under_an_old_generation_issues_the_current_one_
     assert_eq!((record.generation, record.life.idle, record.life.own, record.life.end), (3, HOUR * 3, true, told.end));
 }
 
-async fn log_in_of_the_same_user_that_is_not_to_be_bound_again_is_superseded(store: &impl Store) {
+pub async fn log_in_of_the_same_user_that_is_not_to_be_bound_again_is_superseded(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     done(&subject.apply(1, log_in("ann")).await);
     let Intent::LogIn { user, idle, absolute, .. } = log_in("ann").intent else { panic!("a log-in") };
@@ -124,7 +109,7 @@ async fn log_in_of_the_same_user_that_is_not_to_be_bound_again_is_superseded(sto
     assert_eq!(done(&subject.apply(2, once).await).generation, 3);
 }
 
-async fn log_in_of_another_user_under_an_old_generation_is_superseded(store: &impl Store) {
+pub async fn log_in_of_another_user_under_an_old_generation_is_superseded(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     done(&subject.apply(1, log_in("ann")).await);
     let before = subject.settled().await;
@@ -132,7 +117,7 @@ async fn log_in_of_another_user_under_an_old_generation_is_superseded(store: &im
     assert_eq!(subject.settled().await, before);
 }
 
-async fn log_in_under_an_old_generation_to_a_session_without_user_is_superseded(store: &impl Store) {
+pub async fn log_in_under_an_old_generation_to_a_session_without_user_is_superseded(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     done(&subject.apply(1, rotate()).await);
     for user in ["ann", ""] {
@@ -140,7 +125,7 @@ async fn log_in_under_an_old_generation_to_a_session_without_user_is_superseded(
     }
 }
 
-async fn log_in_under_a_higher_generation_goes_on_from_there(store: &impl Store) {
+pub async fn log_in_under_a_higher_generation_goes_on_from_there(store: &impl Store) {
     let subject = Subject::created(store, create_for("ann", &[("a", "1")])).await;
     assert_eq!(done(&subject.apply(5, log_in("ann")).await).generation, 6);
     let record = subject.record().await;

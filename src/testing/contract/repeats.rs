@@ -1,24 +1,10 @@
 //! The same write once more: recognised, whatever has become of the record meanwhile.
 
-use stickless::store::{Act, Apply, Create, Loaded, Outcome, Store};
+use crate::store::{Act, Apply, Create, Loaded, Outcome, Store};
 
 use super::subject::{HOUR, Subject, add, create, done, if_has, keep, log_in_for, map, rotate, set, told};
 
-on_every_store! {
-    a_repeated_create_is_recognised_and_changes_nothing,
-    a_repeated_create_is_recognised_after_the_record_was_changed,
-    a_repeated_addition_has_the_first_sum_and_adds_nothing,
-    a_repeated_set_does_not_undo_what_came_between,
-    a_repeated_compare_and_set_is_no_conflict,
-    a_repeated_log_in_raises_the_generation_once,
-    a_repeated_rotation_raises_the_generation_once,
-    a_repeated_write_has_the_generation_that_it_led_to_and_not_a_later_log_ins,
-    a_repeated_destroy_is_done_and_a_second_one_is_gone,
-    a_refused_write_is_decided_anew,
-    a_write_is_recognised_after_many_others,
-}
-
-async fn a_repeated_create_is_recognised_and_changes_nothing(store: &impl Store) {
+pub async fn a_repeated_create_is_recognised_and_changes_nothing(store: &impl Store) {
     let subject = Subject::new(store);
     let write = subject.write(3, Act::Create(Create { absolute: Some(HOUR), ..create(&[("a", "1")]) }));
     let first = subject.send(&write).await;
@@ -27,7 +13,7 @@ async fn a_repeated_create_is_recognised_and_changes_nothing(store: &impl Store)
     assert_eq!(subject.settled().await, before);
 }
 
-async fn a_repeated_create_is_recognised_after_the_record_was_changed(store: &impl Store) {
+pub async fn a_repeated_create_is_recognised_after_the_record_was_changed(store: &impl Store) {
     let subject = Subject::new(store);
     let write = subject.write(1, Act::Create(create(&[("a", "1")])));
     done(&subject.send(&write).await);
@@ -36,7 +22,7 @@ async fn a_repeated_create_is_recognised_after_the_record_was_changed(store: &im
     assert_eq!(subject.data().await, map(&[("a", "2")]));
 }
 
-async fn a_repeated_addition_has_the_first_sum_and_adds_nothing(store: &impl Store) {
+pub async fn a_repeated_addition_has_the_first_sum_and_adds_nothing(store: &impl Store) {
     let subject = Subject::with(store, &[("n", "9007199254740993")]).await;
     let write = subject.write(1, Act::Apply(add("n", -10)));
     let first = subject.send(&write).await;
@@ -46,7 +32,7 @@ async fn a_repeated_addition_has_the_first_sum_and_adds_nothing(store: &impl Sto
     assert_eq!(subject.data().await["n"], "9007199254740984");
 }
 
-async fn a_repeated_set_does_not_undo_what_came_between(store: &impl Store) {
+pub async fn a_repeated_set_does_not_undo_what_came_between(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     let write = subject.write(1, Act::Apply(set("a", "1")));
     done(&subject.send(&write).await);
@@ -55,7 +41,7 @@ async fn a_repeated_set_does_not_undo_what_came_between(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("a", "2")]));
 }
 
-async fn a_repeated_compare_and_set_is_no_conflict(store: &impl Store) {
+pub async fn a_repeated_compare_and_set_is_no_conflict(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     let write = subject.write(1, Act::Apply(if_has("a", Some("1"), set("a", "2"))));
     let first = subject.send(&write).await;
@@ -65,7 +51,7 @@ async fn a_repeated_compare_and_set_is_no_conflict(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("a", "3")]));
 }
 
-async fn a_repeated_log_in_raises_the_generation_once(store: &impl Store) {
+pub async fn a_repeated_log_in_raises_the_generation_once(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     let log_in = log_in_for("ann", HOUR, Some(HOUR * 8));
     let write = subject.write(1, Act::Apply(Apply { delta: set("b", "2").delta, ..log_in }));
@@ -75,7 +61,7 @@ async fn a_repeated_log_in_raises_the_generation_once(store: &impl Store) {
     assert_eq!((subject.settled().await, before.generation), (before, 2));
 }
 
-async fn a_repeated_rotation_raises_the_generation_once(store: &impl Store) {
+pub async fn a_repeated_rotation_raises_the_generation_once(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     let write = subject.write(1, Act::Apply(rotate()));
     let first = subject.send(&write).await;
@@ -83,7 +69,7 @@ async fn a_repeated_rotation_raises_the_generation_once(store: &impl Store) {
     assert_eq!(subject.record().await.generation, 2);
 }
 
-async fn a_repeated_write_has_the_generation_that_it_led_to_and_not_a_later_log_ins(store: &impl Store) {
+pub async fn a_repeated_write_has_the_generation_that_it_led_to_and_not_a_later_log_ins(store: &impl Store) {
     let subject = Subject::with(store, &[("n", "1")]).await;
     let counting = subject.write(1, Act::Apply(add("n", 1)));
     subject.send(&counting).await;
@@ -95,7 +81,7 @@ async fn a_repeated_write_has_the_generation_that_it_led_to_and_not_a_later_log_
     assert_eq!(subject.record().await.generation, 3);
 }
 
-async fn a_repeated_destroy_is_done_and_a_second_one_is_gone(store: &impl Store) {
+pub async fn a_repeated_destroy_is_done_and_a_second_one_is_gone(store: &impl Store) {
     let subject = Subject::created(store, Create { absolute: Some(HOUR), ..create(&[]) }).await;
     let write = subject.write(1, Act::Destroy);
     let first = subject.send(&write).await;
@@ -105,7 +91,7 @@ async fn a_repeated_destroy_is_done_and_a_second_one_is_gone(store: &impl Store)
     assert_eq!(subject.load().await, Loaded::Tombstone);
 }
 
-async fn a_refused_write_is_decided_anew(store: &impl Store) {
+pub async fn a_refused_write_is_decided_anew(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     let write = subject.write(1, Act::Apply(if_has("a", Some("2"), set("a", "3"))));
     assert_eq!(subject.send(&write).await, Outcome::Conflict(Some("1".into())));
@@ -114,7 +100,7 @@ async fn a_refused_write_is_decided_anew(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("a", "3")]));
 }
 
-async fn a_write_is_recognised_after_many_others(store: &impl Store) {
+pub async fn a_write_is_recognised_after_many_others(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     let write = subject.write(1, Act::Apply(add("n", 1)));
     done(&subject.send(&write).await);

@@ -2,27 +2,14 @@
 
 use std::time::Duration;
 
-use stickless::store::roster::Membership;
-use stickless::store::{Act, Budget, Create, Loaded, Outcome, Seen, Store, Timestamp};
+use crate::store::roster::Membership;
+use crate::store::{Act, Budget, Create, Loaded, Outcome, Seen, Store, Timestamp};
 
 use super::subject::{
     HOUR, Subject, add, clear, create, create_for, done, keep, log_in, map, remove, rotate, set, sighting, slide,
 };
 
-on_every_store! {
-    a_created_record_is_read_back_as_it_was_made,
-    a_record_without_user_and_limits_of_its_own_is_read_back_so,
-    a_record_can_be_empty,
-    any_text_is_a_key_or_a_value_and_meets_none_of_the_records_own_fields,
-    nothing_but_create_makes_a_record,
-    create_refuses_a_handle_that_has_a_record,
-    create_refuses_a_handle_that_has_a_tombstone,
-    handles_are_answered_in_their_order,
-    a_read_changes_nothing,
-    the_stores_time_goes_on,
-}
-
-async fn a_created_record_is_read_back_as_it_was_made(store: &impl Store) {
+pub async fn a_created_record_is_read_back_as_it_was_made(store: &impl Store) {
     let create = Create {
         user: Some("ann".into()),
         membership: Some(Membership { serial: 1_700_000_000_000, unproved: true }),
@@ -44,18 +31,18 @@ async fn a_created_record_is_read_back_as_it_was_made(store: &impl Store) {
     assert!(record.expires_in <= HOUR && record.expires_in + Duration::from_secs(5) > HOUR, "{record:?}");
 }
 
-async fn a_record_without_user_and_limits_of_its_own_is_read_back_so(store: &impl Store) {
+pub async fn a_record_without_user_and_limits_of_its_own_is_read_back_so(store: &impl Store) {
     let record = Subject::with(store, &[("a", "1")]).await.record().await;
     assert_eq!((record.user, record.life.own, record.life.end), (None, false, None));
 }
 
-async fn a_record_can_be_empty(store: &impl Store) {
+pub async fn a_record_can_be_empty(store: &impl Store) {
     let subject = Subject::created(store, create_for("", &[])).await;
     let record = subject.record().await;
     assert_eq!((record.data, record.user), (map(&[]), Some(String::new())));
 }
 
-async fn any_text_is_a_key_or_a_value_and_meets_none_of_the_records_own_fields(store: &impl Store) {
+pub async fn any_text_is_a_key_or_a_value_and_meets_none_of_the_records_own_fields(store: &impl Store) {
     let mut data = map(&[("", "1"), (".", "2"), ("ключ\r\n", "\"\u{0}\\n;:\""), ("-1", "[]"), ("t", "9")]);
     for own in ["v", "g", "b", "r", "i", "o", "e", "u", "n", "w", "a", "h", "d"] {
         data.insert(own.into(), "\"mine\"".into());
@@ -74,7 +61,7 @@ async fn any_text_is_a_key_or_a_value_and_meets_none_of_the_records_own_fields(s
     assert_eq!(subject.data().await, map(&[]));
 }
 
-async fn nothing_but_create_makes_a_record(store: &impl Store) {
+pub async fn nothing_but_create_makes_a_record(store: &impl Store) {
     let subject = Subject::new(store);
     let changes = [keep(), set("a", "1"), remove("a"), clear(), add("n", 1), rotate(), log_in("ann")];
     let acts = changes.map(Act::Apply).into_iter().chain([slide(HOUR), Act::Destroy]);
@@ -85,7 +72,7 @@ async fn nothing_but_create_makes_a_record(store: &impl Store) {
     done(&subject.act(1, Act::Create(create(&[]))).await);
 }
 
-async fn create_refuses_a_handle_that_has_a_record(store: &impl Store) {
+pub async fn create_refuses_a_handle_that_has_a_record(store: &impl Store) {
     let subject = Subject::created(store, create_for("ann", &[("a", "1")])).await;
     let before = subject.settled().await;
     assert_eq!(subject.act(1, Act::Create(create(&[("a", "2")]))).await, Outcome::Exists);
@@ -93,14 +80,14 @@ async fn create_refuses_a_handle_that_has_a_record(store: &impl Store) {
     assert_eq!(subject.settled().await, before);
 }
 
-async fn create_refuses_a_handle_that_has_a_tombstone(store: &impl Store) {
+pub async fn create_refuses_a_handle_that_has_a_tombstone(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     done(&subject.act(1, Act::Destroy).await);
     assert_eq!(subject.act(9, Act::Create(create(&[]))).await, Outcome::Exists);
     assert_eq!(subject.load().await, Loaded::Tombstone);
 }
 
-async fn handles_are_answered_in_their_order(store: &impl Store) {
+pub async fn handles_are_answered_in_their_order(store: &impl Store) {
     let (found, other) = (Subject::with(store, &[("a", "1")]).await, Subject::with(store, &[("a", "2")]).await);
     let (gone, missing) = (Subject::with(store, &[]).await, Subject::new(store));
     done(&gone.act(1, Act::Destroy).await);
@@ -116,16 +103,16 @@ async fn handles_are_answered_in_their_order(store: &impl Store) {
     assert_eq!(load(&[]).await, []);
 }
 
-async fn a_read_changes_nothing(store: &impl Store) {
+pub async fn a_read_changes_nothing(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     let before = subject.record().await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     let after = subject.record().await;
     assert!(after.expires_in < before.expires_in, "{before:?} {after:?}");
-    assert_eq!(subject.settled().await, stickless::store::Record { expires_in: Duration::ZERO, ..before });
+    assert_eq!(subject.settled().await, crate::store::Record { expires_in: Duration::ZERO, ..before });
 }
 
-async fn the_stores_time_goes_on(store: &impl Store) {
+pub async fn the_stores_time_goes_on(store: &impl Store) {
     store.ping(&Budget::default()).await.expect("the store answers");
     let (here, there) = (store.now(), done(&Subject::new(store).act(1, Act::Create(create(&[]))).await).at);
     let second = Duration::from_secs(1);

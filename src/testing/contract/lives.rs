@@ -2,22 +2,10 @@
 
 use std::time::Duration;
 
-use stickless::store::{Act, Create, Loaded, Outcome, Store, Timestamp};
+use crate::store::{Act, Create, Loaded, Outcome, Store, Timestamp};
 use tokio::time::sleep;
 
 use super::subject::{HOUR, Subject, add, create, done, live_for, set, slide};
-
-on_every_store! {
-    a_record_ends_at_its_idle_limit,
-    an_ended_record_is_gone_and_its_handle_free,
-    a_record_that_slides_still_ends_at_its_absolute_limit,
-    a_slide_extends_only_when_less_than_its_threshold_is_left,
-    a_slide_never_passes_the_absolute_end,
-    a_slide_never_shortens_a_life,
-    a_slide_changes_nothing_but_the_life,
-    a_new_life_changes_what_is_left_and_is_the_sessions_own,
-    a_new_life_never_passes_the_absolute_end,
-}
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -27,7 +15,7 @@ fn living(idle: Duration, absolute: Option<Duration>) -> Create {
     Create { idle: (idle, false), absolute, ..create(&[]) }
 }
 
-async fn a_record_ends_at_its_idle_limit(store: &impl Store) {
+pub async fn a_record_ends_at_its_idle_limit(store: &impl Store) {
     let subject = Subject::created(store, living(ms(400), None)).await;
     sleep(ms(100)).await;
     let left = subject.record().await.expires_in;
@@ -37,7 +25,7 @@ async fn a_record_ends_at_its_idle_limit(store: &impl Store) {
     assert_eq!(subject.load().await, Loaded::Missing);
 }
 
-async fn an_ended_record_is_gone_and_its_handle_free(store: &impl Store) {
+pub async fn an_ended_record_is_gone_and_its_handle_free(store: &impl Store) {
     let subject = Subject::created(store, living(ms(80), None)).await;
     sleep(ms(120)).await;
     for act in [Act::Apply(add("n", 1)), slide(HOUR), Act::Destroy] {
@@ -47,7 +35,7 @@ async fn an_ended_record_is_gone_and_its_handle_free(store: &impl Store) {
     done(&subject.act(1, Act::Create(create(&[]))).await);
 }
 
-async fn a_record_that_slides_still_ends_at_its_absolute_limit(store: &impl Store) {
+pub async fn a_record_that_slides_still_ends_at_its_absolute_limit(store: &impl Store) {
     let subject = Subject::created(store, living(ms(600), Some(ms(1000)))).await;
     sleep(ms(300)).await;
     done(&subject.act(1, slide(ms(600))).await);
@@ -58,7 +46,7 @@ async fn a_record_that_slides_still_ends_at_its_absolute_limit(store: &impl Stor
     assert_eq!(subject.load().await, Loaded::Missing);
 }
 
-async fn a_slide_extends_only_when_less_than_its_threshold_is_left(store: &impl Store) {
+pub async fn a_slide_extends_only_when_less_than_its_threshold_is_left(store: &impl Store) {
     let subject = Subject::created(store, living(HOUR, None)).await;
     sleep(ms(300)).await;
     for within in [Duration::ZERO, HOUR / 2, HOUR / 100 * 99] {
@@ -70,7 +58,7 @@ async fn a_slide_extends_only_when_less_than_its_threshold_is_left(store: &impl 
     assert!(subject.record().await.expires_in + ms(300) > HOUR);
 }
 
-async fn a_slide_never_passes_the_absolute_end(store: &impl Store) {
+pub async fn a_slide_never_passes_the_absolute_end(store: &impl Store) {
     let subject = Subject::created(store, living(HOUR, Some(HOUR + ms(100)))).await;
     sleep(ms(400)).await;
     let told = done(&subject.act(1, slide(HOUR * 9)).await);
@@ -82,7 +70,7 @@ async fn a_slide_never_passes_the_absolute_end(store: &impl Store) {
     assert!(left + ms(400) > HOUR, "{left:?}");
 }
 
-async fn a_slide_never_shortens_a_life(store: &impl Store) {
+pub async fn a_slide_never_shortens_a_life(store: &impl Store) {
     let subject = Subject::created(store, living(HOUR, Some(HOUR))).await;
     let before = subject.record().await.expires_in;
     for _ in 0..5 {
@@ -92,14 +80,14 @@ async fn a_slide_never_shortens_a_life(store: &impl Store) {
     assert!(before.saturating_sub(after) < ms(250), "{before:?} {after:?}");
 }
 
-async fn a_slide_changes_nothing_but_the_life(store: &impl Store) {
+pub async fn a_slide_changes_nothing_but_the_life(store: &impl Store) {
     let subject = Subject::created(store, Create { user: Some("ann".into()), ..create(&[("a", "1")]) }).await;
     let before = subject.settled().await;
     done(&subject.act(1, slide(HOUR * 2)).await);
     assert_eq!(subject.settled().await, before);
 }
 
-async fn a_new_life_changes_what_is_left_and_is_the_sessions_own(store: &impl Store) {
+pub async fn a_new_life_changes_what_is_left_and_is_the_sessions_own(store: &impl Store) {
     let subject = Subject::created(store, living(HOUR, None)).await;
     for life in [HOUR / 2, HOUR * 2, ms(400)] {
         done(&subject.apply(1, live_for(life)).await);
@@ -111,7 +99,7 @@ async fn a_new_life_changes_what_is_left_and_is_the_sessions_own(store: &impl St
     assert_eq!(subject.load().await, Loaded::Missing);
 }
 
-async fn a_new_life_never_passes_the_absolute_end(store: &impl Store) {
+pub async fn a_new_life_never_passes_the_absolute_end(store: &impl Store) {
     let subject = Subject::created(store, living(HOUR, Some(HOUR * 2))).await;
     let told = done(&subject.apply(1, live_for(HOUR * 9)).await);
     let record = subject.record().await;

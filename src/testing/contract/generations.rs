@@ -1,23 +1,13 @@
 //! The generation: raised at every privilege change, below which nothing is written.
 
-use stickless::store::{Act, Apply, Create, Loaded, Outcome, Store};
+use crate::store::{Act, Apply, Create, Loaded, Outcome, Store};
 
 use super::subject::{
     HOUR, Subject, add, clear, create, create_for, done, if_has, keep, live_for, log_in, map, remove, rotate, set,
     slide,
 };
 
-on_every_store! {
-    a_write_under_a_lower_generation_is_superseded_and_changes_nothing,
-    a_write_under_a_higher_generation_is_done_and_the_record_adopts_it,
-    a_destroy_under_a_higher_generation_ends_the_record,
-    a_refused_write_under_a_higher_generation_adopts_nothing,
-    rotate_raises_the_generation_by_one_and_notes_the_time,
-    rotate_under_a_higher_generation_goes_on_from_there,
-    of_two_rotations_from_one_generation_one_is_made,
-}
-
-async fn a_write_under_a_lower_generation_is_superseded_and_changes_nothing(store: &impl Store) {
+pub async fn a_write_under_a_lower_generation_is_superseded_and_changes_nothing(store: &impl Store) {
     let subject = Subject::new(store);
     done(&subject.act(3, Act::Create(create_for("ann", &[("a", "1")]))).await);
     let before = subject.settled().await;
@@ -32,7 +22,7 @@ async fn a_write_under_a_lower_generation_is_superseded_and_changes_nothing(stor
     assert_eq!(subject.settled().await, before);
 }
 
-async fn a_write_under_a_higher_generation_is_done_and_the_record_adopts_it(store: &impl Store) {
+pub async fn a_write_under_a_higher_generation_is_done_and_the_record_adopts_it(store: &impl Store) {
     for act in [Act::Apply(keep()), Act::Apply(set("a", "2")), slide(HOUR * 2), slide(HOUR / 2)] {
         let subject = Subject::with(store, &[("a", "1")]).await;
         let told = done(&subject.act(4, act.clone()).await);
@@ -44,22 +34,22 @@ async fn a_write_under_a_higher_generation_is_done_and_the_record_adopts_it(stor
     }
 }
 
-async fn a_destroy_under_a_higher_generation_ends_the_record(store: &impl Store) {
+pub async fn a_destroy_under_a_higher_generation_ends_the_record(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     done(&subject.act(2, Act::Destroy).await);
     assert_eq!(subject.load().await, Loaded::Tombstone);
 }
 
-async fn a_refused_write_under_a_higher_generation_adopts_nothing(store: &impl Store) {
+pub async fn a_refused_write_under_a_higher_generation_adopts_nothing(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "true")]).await;
     let before = subject.settled().await;
     assert_eq!(subject.apply(4, add("a", 1)).await, Outcome::NotANumber);
-    let small = stickless::Limits { fields: 1, ..stickless::Limits::default() };
+    let small = crate::Limits { fields: 1, ..crate::Limits::default() };
     assert_eq!(subject.apply(4, Apply { limits: small, ..set("b", "1") }).await, Outcome::TooLarge);
     assert_eq!(subject.settled().await, before);
 }
 
-async fn rotate_raises_the_generation_by_one_and_notes_the_time(store: &impl Store) {
+pub async fn rotate_raises_the_generation_by_one_and_notes_the_time(store: &impl Store) {
     let create = Create { absolute: Some(HOUR * 8), idle: (HOUR, true), ..create_for("ann", &[("a", "1")]) };
     let subject = Subject::created(store, create).await;
     let before = subject.record().await;
@@ -72,13 +62,13 @@ async fn rotate_raises_the_generation_by_one_and_notes_the_time(store: &impl Sto
     assert!(after.expires_in <= before.expires_in);
 }
 
-async fn rotate_under_a_higher_generation_goes_on_from_there(store: &impl Store) {
+pub async fn rotate_under_a_higher_generation_goes_on_from_there(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     assert_eq!(done(&subject.apply(5, rotate()).await).generation, 6);
     assert_eq!(subject.record().await.generation, 6);
 }
 
-async fn of_two_rotations_from_one_generation_one_is_made(store: &impl Store) {
+pub async fn of_two_rotations_from_one_generation_one_is_made(store: &impl Store) {
     let subject = Subject::created(store, create(&[])).await;
     let (one, other) = tokio::join!(subject.apply(1, rotate()), subject.apply(1, rotate()));
     let superseded = [&one, &other].into_iter().filter(|outcome| **outcome == Outcome::Superseded).count();

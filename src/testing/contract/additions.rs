@@ -1,24 +1,15 @@
 //! Sums: exact, or refused without a change.
 
 use futures_util::future::join_all;
-use stickless::store::{Apply, Outcome, Store};
+use crate::store::{Apply, Outcome, Store};
 
 use super::subject::{Subject, add, changes, done, map, set};
-
-on_every_store! {
-    an_addition_is_exact_up_and_down_and_an_absent_value_is_zero,
-    an_addition_is_exact_beyond_what_a_float_can_hold,
-    the_ends_of_64_bits_can_be_reached_and_not_passed,
-    what_is_no_integer_in_its_one_form_is_refused_and_nothing_changes,
-    an_addition_and_the_delta_beside_it_are_applied_together,
-    all_concurrent_additions_count,
-}
 
 async fn sum(subject: &Subject<'_, impl Store>, by: i64) -> Outcome {
     subject.apply(1, add("n", by)).await
 }
 
-async fn an_addition_is_exact_up_and_down_and_an_absent_value_is_zero(store: &impl Store) {
+pub async fn an_addition_is_exact_up_and_down_and_an_absent_value_is_zero(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     for (by, total) in [(5, 5), (-7, -2), (0, -2), (2, 0), (1, 1)] {
         assert_eq!(done(&sum(&subject, by).await).value, Some(total));
@@ -26,7 +17,7 @@ async fn an_addition_is_exact_up_and_down_and_an_absent_value_is_zero(store: &im
     }
 }
 
-async fn an_addition_is_exact_beyond_what_a_float_can_hold(store: &impl Store) {
+pub async fn an_addition_is_exact_beyond_what_a_float_can_hold(store: &impl Store) {
     for start in [1_i64 << 53, -(1 << 53), 1 << 62] {
         let subject = Subject::with(store, &[("n", &start.to_string())]).await;
         for step in 1..=3 {
@@ -37,7 +28,7 @@ async fn an_addition_is_exact_beyond_what_a_float_can_hold(store: &impl Store) {
     }
 }
 
-async fn the_ends_of_64_bits_can_be_reached_and_not_passed(store: &impl Store) {
+pub async fn the_ends_of_64_bits_can_be_reached_and_not_passed(store: &impl Store) {
     for (end, beyond) in [(i64::MAX, 1), (i64::MIN, -1)] {
         let subject = Subject::with(store, &[]).await;
         assert_eq!(done(&sum(&subject, end).await).value, Some(end));
@@ -51,7 +42,7 @@ async fn the_ends_of_64_bits_can_be_reached_and_not_passed(store: &impl Store) {
     }
 }
 
-async fn what_is_no_integer_in_its_one_form_is_refused_and_nothing_changes(store: &impl Store) {
+pub async fn what_is_no_integer_in_its_one_form_is_refused_and_nothing_changes(store: &impl Store) {
     let forms = [
         "5.0",
         "1e3",
@@ -73,21 +64,21 @@ async fn what_is_no_integer_in_its_one_form_is_refused_and_nothing_changes(store
         let subject = Subject::with(store, &[("a", "1"), ("b", "2"), ("n", form)]).await;
         let before = subject.settled().await;
         let delta =
-            changes([("a", stickless::store::Change::Set("9".into())), ("b", stickless::store::Change::Remove)]);
+            changes([("a", crate::store::Change::Set("9".into())), ("b", crate::store::Change::Remove)]);
         let beside = Apply { delta: delta.delta, ..add("n", 1) };
         assert_eq!(subject.apply(1, beside).await, Outcome::NotANumber, "{form}");
         assert_eq!(subject.settled().await, before, "{form}");
     }
 }
 
-async fn an_addition_and_the_delta_beside_it_are_applied_together(store: &impl Store) {
+pub async fn an_addition_and_the_delta_beside_it_are_applied_together(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1"), ("n", "1")]).await;
     let beside = Apply { delta: set("a", "9").delta, ..add("n", 1) };
     assert_eq!(done(&subject.apply(1, beside).await).value, Some(2));
     assert_eq!(subject.data().await, map(&[("a", "9"), ("n", "2")]));
 }
 
-async fn all_concurrent_additions_count(store: &impl Store) {
+pub async fn all_concurrent_additions_count(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     let outcomes = join_all((0..200).map(|_| sum(&subject, 1))).await;
     let mut sums: Vec<i64> = outcomes.iter().filter_map(|outcome| done(outcome).value).collect();

@@ -1,23 +1,11 @@
 //! Changes of values, each on the newest record.
 
-use stickless::Limits;
-use stickless::store::{Apply, Change, Delta, Store};
+use crate::Limits;
+use crate::store::{Apply, Change, Delta, Store};
 
 use super::subject::{Subject, add, changes, clear, done, keep, map, remove, set, take};
 
-on_every_store! {
-    a_delta_sets_and_removes_whole,
-    deltas_of_different_keys_both_win,
-    the_last_delta_of_a_key_wins,
-    a_removal_alone_is_saved,
-    a_record_outlives_its_last_value,
-    take_removes_only_what_is_unchanged,
-    clear_removes_all_that_is_there_then_the_new_values_apply,
-    thousands_of_values_are_set_and_cleared_at_once,
-    a_change_leaves_the_life_alone,
-}
-
-async fn a_delta_sets_and_removes_whole(store: &impl Store) {
+pub async fn a_delta_sets_and_removes_whole(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")]).await;
     let delta = changes([
         ("a", Change::Set("9".into())),
@@ -31,7 +19,7 @@ async fn a_delta_sets_and_removes_whole(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("a", "9"), ("d", "4"), ("e", "5")]));
 }
 
-async fn deltas_of_different_keys_both_win(store: &impl Store) {
+pub async fn deltas_of_different_keys_both_win(store: &impl Store) {
     let subject = Subject::with(store, &[("kept", "0")]).await;
     let (one, other) = tokio::join!(subject.apply(1, set("a", "1")), subject.apply(1, set("b", "2")));
     for outcome in [one, other] {
@@ -40,7 +28,7 @@ async fn deltas_of_different_keys_both_win(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("a", "1"), ("b", "2"), ("kept", "0")]));
 }
 
-async fn the_last_delta_of_a_key_wins(store: &impl Store) {
+pub async fn the_last_delta_of_a_key_wins(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "0")]).await;
     for value in ["1", "2"] {
         done(&subject.apply(1, set("a", value)).await);
@@ -48,13 +36,13 @@ async fn the_last_delta_of_a_key_wins(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("a", "2")]));
 }
 
-async fn a_removal_alone_is_saved(store: &impl Store) {
+pub async fn a_removal_alone_is_saved(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1"), ("b", "2")]).await;
     done(&subject.apply(1, remove("a")).await);
     assert_eq!(subject.data().await, map(&[("b", "2")]));
 }
 
-async fn a_record_outlives_its_last_value(store: &impl Store) {
+pub async fn a_record_outlives_its_last_value(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     done(&subject.apply(1, remove("a")).await);
     assert_eq!(subject.data().await, map(&[]));
@@ -62,7 +50,7 @@ async fn a_record_outlives_its_last_value(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("b", "2")]));
 }
 
-async fn take_removes_only_what_is_unchanged(store: &impl Store) {
+pub async fn take_removes_only_what_is_unchanged(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1"), ("b", "2")]).await;
     done(&subject.apply(1, set("b", "3")).await);
     for (key, seen) in [("a", "1"), ("b", "2"), ("absent", "1")] {
@@ -71,7 +59,7 @@ async fn take_removes_only_what_is_unchanged(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("b", "3")]));
 }
 
-async fn clear_removes_all_that_is_there_then_the_new_values_apply(store: &impl Store) {
+pub async fn clear_removes_all_that_is_there_then_the_new_values_apply(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1"), ("b", "2")]).await;
     done(&subject.apply(1, set("from another request", "3")).await);
     let mut delta = changes([("a", Change::Set("9".into())), ("b", Change::Take("2".into())), ("c", Change::Remove)]);
@@ -84,7 +72,7 @@ async fn clear_removes_all_that_is_there_then_the_new_values_apply(store: &impl 
     assert_eq!(subject.data().await, map(&[("n", "1")]));
 }
 
-async fn thousands_of_values_are_set_and_cleared_at_once(store: &impl Store) {
+pub async fn thousands_of_values_are_set_and_cleared_at_once(store: &impl Store) {
     let limits = Limits { fields: 5000, ..Limits::default() };
     let names: Vec<String> = (0..2501).map(|number| format!("key{number}")).collect();
     let all = |change: &Change| {
@@ -103,7 +91,7 @@ async fn thousands_of_values_are_set_and_cleared_at_once(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[]));
 }
 
-async fn a_change_leaves_the_life_alone(store: &impl Store) {
+pub async fn a_change_leaves_the_life_alone(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     let before = subject.record().await;
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -1,19 +1,9 @@
 //! Limits of a record's size.
 
-use stickless::Limits;
-use stickless::store::{Apply, Change, Delta, Outcome, Store};
+use crate::Limits;
+use crate::store::{Apply, Change, Delta, Outcome, Store};
 
 use super::subject::{Subject, add, changes, clear, done, keep, log_in, map, remove, set, take};
-
-on_every_store! {
-    too_many_values_are_refused_and_nothing_is_written,
-    too_many_bytes_are_refused_and_nothing_is_written,
-    what_is_removed_makes_room_in_the_same_change,
-    shrinking_is_always_allowed_even_beyond_the_limit,
-    sizes_stay_exact_over_all_kinds_of_changes,
-    an_addition_that_outgrows_the_limit_is_refused,
-    a_sum_that_is_shorter_makes_room_in_the_same_change,
-}
 
 fn fields(fields: usize, apply: Apply) -> Apply {
     Apply { limits: Limits { fields, ..Limits::default() }, ..apply }
@@ -23,7 +13,7 @@ fn bytes(record: usize, apply: Apply) -> Apply {
     Apply { limits: Limits { record, ..Limits::default() }, ..apply }
 }
 
-async fn too_many_values_are_refused_and_nothing_is_written(store: &impl Store) {
+pub async fn too_many_values_are_refused_and_nothing_is_written(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1")]).await;
     let two = changes([("b", Change::Set("2".into())), ("c", Change::Set("3".into()))]);
     assert_eq!(subject.apply(1, fields(2, two.clone())).await, Outcome::TooLarge);
@@ -33,7 +23,7 @@ async fn too_many_values_are_refused_and_nothing_is_written(store: &impl Store) 
     assert_eq!(subject.data().await, map(&[("a", "1"), ("b", "2"), ("c", "3")]));
 }
 
-async fn too_many_bytes_are_refused_and_nothing_is_written(store: &impl Store) {
+pub async fn too_many_bytes_are_refused_and_nothing_is_written(store: &impl Store) {
     // Two bytes of keys, three of values; é has two.
     let subject = Subject::with(store, &[("a", "1"), ("b", "22")]).await;
     let before = subject.settled().await;
@@ -50,7 +40,7 @@ fn log_in_with(key: &str, value: &str) -> Apply {
     Apply { delta: set(key, value).delta, ..log_in("ann") }
 }
 
-async fn what_is_removed_makes_room_in_the_same_change(store: &impl Store) {
+pub async fn what_is_removed_makes_room_in_the_same_change(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1"), ("b", "2")]).await;
     let swap = changes([("a", Change::Remove), ("c", Change::Set("3".into()))]);
     done(&subject.apply(1, bytes(4, fields(2, swap))).await);
@@ -63,7 +53,7 @@ async fn what_is_removed_makes_room_in_the_same_change(store: &impl Store) {
     assert_eq!(subject.apply(1, bytes(4, delta)).await, Outcome::TooLarge);
 }
 
-async fn shrinking_is_always_allowed_even_beyond_the_limit(store: &impl Store) {
+pub async fn shrinking_is_always_allowed_even_beyond_the_limit(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "11111"), ("b", "22222"), ("c", "33333")]).await;
     let limit = |change| bytes(1, fields(1, change));
     assert_eq!(subject.apply(1, limit(set("d", "4"))).await, Outcome::TooLarge);
@@ -78,7 +68,7 @@ async fn shrinking_is_always_allowed_even_beyond_the_limit(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[]));
 }
 
-async fn sizes_stay_exact_over_all_kinds_of_changes(store: &impl Store) {
+pub async fn sizes_stay_exact_over_all_kinds_of_changes(store: &impl Store) {
     let subject = Subject::with(store, &[("a", "1"), ("bb", "22"), ("n", "9")]).await;
     let steps = [
         set("a", "12345"),
@@ -109,7 +99,7 @@ async fn sizes_stay_exact_over_all_kinds_of_changes(store: &impl Store) {
     done(&subject.apply(4, bytes(2, fields(1, set("x", "1")))).await);
 }
 
-async fn an_addition_that_outgrows_the_limit_is_refused(store: &impl Store) {
+pub async fn an_addition_that_outgrows_the_limit_is_refused(store: &impl Store) {
     let subject = Subject::with(store, &[("n", "9")]).await;
     assert_eq!(subject.apply(1, bytes(2, add("n", 1))).await, Outcome::TooLarge);
     assert_eq!(subject.apply(1, bytes(2, add("m", 1))).await, Outcome::TooLarge);
@@ -122,7 +112,7 @@ async fn an_addition_that_outgrows_the_limit_is_refused(store: &impl Store) {
     assert_eq!(subject.data().await, map(&[("n", "100")]));
 }
 
-async fn a_sum_that_is_shorter_makes_room_in_the_same_change(store: &impl Store) {
+pub async fn a_sum_that_is_shorter_makes_room_in_the_same_change(store: &impl Store) {
     let subject = Subject::with(store, &[("n", "-1000")]).await;
     let beside = |by| bytes(1, Apply { delta: set("a", "1").delta, ..add("n", by) });
     assert_eq!(subject.apply(1, beside(1)).await, Outcome::TooLarge);

@@ -2,23 +2,9 @@
 
 use std::time::Duration;
 
-use stickless::store::{Act, Create, Outcome, Store};
+use crate::store::{Act, Create, Outcome, Store};
 
 use super::subject::{Subject, create, done, log_in, news, see, see_again, sighting};
-
-on_every_store! {
-    what_a_record_begins_with_is_no_news,
-    the_first_sight_of_a_record_that_knows_nothing_is_no_news,
-    a_new_address_and_a_new_agent_are_each_told_once,
-    of_many_writes_with_the_same_news_one_is_told,
-    the_same_note_once_more_has_the_first_answer,
-    four_addresses_are_known_and_a_fifth_drives_out_the_first,
-    a_return_to_something_known_is_no_news_and_noted_after_an_interval_only,
-    what_is_absent_says_nothing,
-    a_note_under_a_lower_generation_is_superseded,
-    a_log_in_keeps_what_was_seen,
-    a_slide_and_a_note_are_one_write,
-}
 
 async fn seen_with<'a, S: Store>(store: &'a S, address: Option<&str>, agent: Option<&str>) -> Subject<'a, S> {
     Subject::created(store, Create { seen: sighting(address, agent), ..create(&[]) }).await
@@ -28,7 +14,7 @@ fn nothing() -> [String; 2] {
     Default::default()
 }
 
-async fn what_a_record_begins_with_is_no_news(store: &impl Store) {
+pub async fn what_a_record_begins_with_is_no_news(store: &impl Store) {
     let subject = seen_with(store, Some("192.0.2.1"), Some("x/1")).await;
     let seen = subject.record().await.seen;
     assert_eq!((seen.addresses.latest(), seen.agents.latest()), (Some("192.0.2.1"), Some("x/1")));
@@ -37,7 +23,7 @@ async fn what_a_record_begins_with_is_no_news(store: &impl Store) {
     assert_eq!(subject.record().await.seen, seen);
 }
 
-async fn the_first_sight_of_a_record_that_knows_nothing_is_no_news(store: &impl Store) {
+pub async fn the_first_sight_of_a_record_that_knows_nothing_is_no_news(store: &impl Store) {
     let subject = Subject::with(store, &[]).await;
     assert_eq!(news(&subject.act(1, see(Some("192.0.2.1"), Some("x/1"))).await), nothing());
     let seen = subject.record().await.seen;
@@ -45,7 +31,7 @@ async fn the_first_sight_of_a_record_that_knows_nothing_is_no_news(store: &impl 
     assert_eq!(news(&subject.act(1, see(Some("192.0.2.2"), Some("x/1"))).await)[0], "192.0.2.1 #1");
 }
 
-async fn a_new_address_and_a_new_agent_are_each_told_once(store: &impl Store) {
+pub async fn a_new_address_and_a_new_agent_are_each_told_once(store: &impl Store) {
     let subject = seen_with(store, Some("192.0.2.1"), Some("x/1")).await;
     let outcome = subject.act(1, see(Some("192.0.2.2"), Some("x/1"))).await;
     assert_eq!(news(&outcome), ["192.0.2.1 #1", ""]);
@@ -56,7 +42,7 @@ async fn a_new_address_and_a_new_agent_are_each_told_once(store: &impl Store) {
     assert_eq!(news(&subject.act(1, see(Some("192.0.2.3"), Some("z"))).await), nothing());
 }
 
-async fn of_many_writes_with_the_same_news_one_is_told(store: &impl Store) {
+pub async fn of_many_writes_with_the_same_news_one_is_told(store: &impl Store) {
     let subject = seen_with(store, Some("192.0.2.1"), None).await;
     let writes = (0..20).map(|_| subject.act(1, see(Some("192.0.2.2"), None)));
     let outcomes = futures_util::future::join_all(writes).await;
@@ -64,7 +50,7 @@ async fn of_many_writes_with_the_same_news_one_is_told(store: &impl Store) {
     assert_eq!(subject.record().await.seen.address_changes, 1);
 }
 
-async fn the_same_note_once_more_has_the_first_answer(store: &impl Store) {
+pub async fn the_same_note_once_more_has_the_first_answer(store: &impl Store) {
     let subject = seen_with(store, Some("192.0.2.1"), Some("x/1")).await;
     let write = subject.write(1, see(Some("192.0.2.2"), Some("y/1")));
     let told = news(&subject.send(&write).await);
@@ -73,7 +59,7 @@ async fn the_same_note_once_more_has_the_first_answer(store: &impl Store) {
     assert_eq!(subject.record().await.seen.address_changes, 1);
 }
 
-async fn four_addresses_are_known_and_a_fifth_drives_out_the_first(store: &impl Store) {
+pub async fn four_addresses_are_known_and_a_fifth_drives_out_the_first(store: &impl Store) {
     let subject = seen_with(store, Some("1"), None).await;
     for address in ["2", "3", "4", "5"] {
         assert_ne!(news(&subject.act(1, see(Some(address), None)).await), nothing());
@@ -84,7 +70,7 @@ async fn four_addresses_are_known_and_a_fifth_drives_out_the_first(store: &impl 
     assert_eq!(news(&subject.act(1, see(Some("1"), None)).await)[0], "5 #5");
 }
 
-async fn a_return_to_something_known_is_no_news_and_noted_after_an_interval_only(store: &impl Store) {
+pub async fn a_return_to_something_known_is_no_news_and_noted_after_an_interval_only(store: &impl Store) {
     let subject = seen_with(store, Some("1"), Some("x")).await;
     assert_ne!(news(&subject.act(1, see(Some("2"), Some("y"))).await), nothing());
     let before = subject.record().await.seen;
@@ -96,7 +82,7 @@ async fn a_return_to_something_known_is_no_news_and_noted_after_an_interval_only
     assert_eq!((after.address_changes, after.agent_changes), (1, 1));
 }
 
-async fn what_is_absent_says_nothing(store: &impl Store) {
+pub async fn what_is_absent_says_nothing(store: &impl Store) {
     let subject = seen_with(store, Some("1"), Some("x")).await;
     let before = subject.record().await.seen;
     assert_eq!(news(&subject.act(1, see(None, None)).await), nothing());
@@ -105,21 +91,21 @@ async fn what_is_absent_says_nothing(store: &impl Store) {
     assert_eq!(subject.record().await.seen.addresses.latest(), Some("1"));
 }
 
-async fn a_note_under_a_lower_generation_is_superseded(store: &impl Store) {
+pub async fn a_note_under_a_lower_generation_is_superseded(store: &impl Store) {
     let subject = seen_with(store, Some("1"), None).await;
     done(&subject.apply(1, log_in("ann")).await);
     assert_eq!(subject.act(1, see(Some("2"), None)).await, Outcome::Superseded);
     assert_eq!(news(&subject.act(2, see(Some("2"), None)).await)[0], "1 #1");
 }
 
-async fn a_log_in_keeps_what_was_seen(store: &impl Store) {
+pub async fn a_log_in_keeps_what_was_seen(store: &impl Store) {
     let subject = seen_with(store, Some("1"), Some("x")).await;
     let before = subject.record().await.seen;
     done(&subject.apply(1, log_in("ann")).await);
     assert_eq!(subject.record().await.seen, before);
 }
 
-async fn a_slide_and_a_note_are_one_write(store: &impl Store) {
+pub async fn a_slide_and_a_note_are_one_write(store: &impl Store) {
     let begins = Create { idle: (Duration::from_secs(2), false), seen: sighting(Some("1"), None), ..create(&[]) };
     let subject = Subject::created(store, begins).await;
     tokio::time::sleep(Duration::from_millis(200)).await;

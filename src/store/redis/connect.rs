@@ -20,7 +20,7 @@ use crate::store::retry;
 /// Commands that may wait for a driver; beyond it senders wait their turn.
 const QUEUE: usize = 1024;
 /// How often a replica that is being promoted is asked whether it is the master yet.
-const ROLE_EVERY: Duration = Duration::from_millis(5);
+const ROLE_EVERY: Duration = Duration::from_millis(2);
 
 /// What it takes to connect to a server, wherever it is.
 #[derive(Clone)]
@@ -186,15 +186,10 @@ fn greeted(replies: &[Value]) -> Result<(), Unavailable> {
     if is_master(role) { Ok(()) } else { Err(UnavailableKind::NotMaster.into()) }
 }
 
-/// Waits until a replica is the master, and connects to it. The promotion kills the connections of ordinary clients, so
-/// the one that watches is not the one that is used.
-pub(super) async fn promoted(route: &Route, address: &Address) -> Connected {
-    loop {
-        if watch_role(&route.door, address).await.is_ok()
-            && let Ok(connected) = connect(route, address).await
-        {
-            return connected;
-        }
+/// Waits until a replica is the master. The promotion kills the connections of ordinary clients, so the one that watches
+/// is not the one that is used.
+pub(super) async fn promoted(door: &Door, address: &Address) {
+    while watch_role(door, address).await.is_err() {
         sleep(ROLE_EVERY).await;
     }
 }

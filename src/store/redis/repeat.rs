@@ -4,19 +4,24 @@
 //! repeat it but us. A record that was raised to a higher generation since is somebody's new log-in, and stays.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use redis::Value;
 use redis::aio::MultiplexedConnection;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::clock::StoreClock;
+use super::link::Live;
 use super::script::{self, Delivery, Reply, Scripts};
-use crate::error::Unavailable;
+use crate::error::{Unavailable, UnavailableKind};
 use crate::store::{Act, GRACE, Outcome, Write, retry};
 
 /// More are not remembered; the oldest are forgotten first.
 const MOST: usize = 10_000;
+
+/// Between two attempts to repeat what a node refuses.
+const REFUSED: Duration = Duration::from_millis(100);
 
 /// What this process ended.
 #[derive(Default)]
@@ -102,6 +107,45 @@ fn outcome(reply: Value) -> Result<Option<Outcome>, Unavailable> {
         (_, Reply::Decided(outcome)) => Ok(Some(outcome)),
         (_, Reply::Late | Reply::Undecided(_)) => Ok(None),
     }
+}
+
+/// Repeats the rest of the log-outs at a pace, and those that the old node acknowledged while it was being left.
+pub(super) async fn repeat_rest(
+    live: Arc<Live>,
+    ended: Arc<Ended>,
+    from: Instant,
+    rest: Vec<Ending>,
+    scripts: Arc<Scripts>,
+    clock: Arc<StoreClock>,
+) -> Result<(), Unavailable> {
+    for portion in rest.chunks(100) {
+        repeat_until_done(portion, &live, &scripts, &clock).await?;
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    let late = |ending: &Ending| ending.at >= from && ending.generation < live.generation();
+    let late: Vec<_> = ended.recent().into_iter().filter(late).collect();
+    repeat_until_done(&late, &live, &scripts, &clock).await
+}
+
+/// For as long as the node refuses, and somebody may still be under way with one of them.
+async fn repeat_until_done(
+    endings: &[Ending],
+    live: &Live,
+    scripts: &Scripts,
+    clock: &StoreClock,
+) -> Result<(), Unavailable> {
+    let begun = Instant::now();
+    loop {
+        match repeat(endings, &mut live.connection(), scripts, clock).await {
+            Err(cause) if refuses(&cause) && begun.elapsed() < GRACE => sleep(REFUSED).await,
+            done => return done,
+        }
+    }
+}
+
+pub(super) fn refuses(cause: &Unavailable) -> bool {
+    matches!(cause.kind(), UnavailableKind::Refused | UnavailableKind::Denied)
 }
 
 #[cfg(test)]

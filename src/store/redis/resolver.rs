@@ -20,14 +20,12 @@ use self::outage::Outage;
 use super::clock::StoreClock;
 use super::connect::{Connected, Drivers, Route, connect, late, promoted};
 use super::link::{Live, Report, State, Tally};
-use super::repeat::{Ended, Ending, repeat};
-use super::script::Scripts;
+use super::repeat::{Ended, Ending, refuses, repeat, repeat_rest};
 use super::sentinel::{Hint, HintKind};
 use super::url::Address;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event::{self, Throttle};
-use crate::store::GRACE;
 
 /// The first and the longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
@@ -39,8 +37,6 @@ const RETIRE: Duration = Duration::from_secs(10);
 const PROMOTION: Duration = Duration::from_millis(500);
 /// So many log-outs are repeated before anyone is let onto a node; the rest beside.
 const REPEATED_FIRST: usize = 500;
-/// Between two attempts to repeat what a node refuses.
-const REFUSED: Duration = Duration::from_millis(100);
 /// By then the rest is done.
 const SETTLED: Duration = Duration::from_secs(5);
 /// A new master's clock may be off by this much.
@@ -61,8 +57,6 @@ enum End {
     Broken(Unavailable),
     /// The master is elsewhere.
     Moved,
-    /// The next one is connected already.
-    Promoted(Box<Connected>),
 }
 
 impl Resolver {
@@ -71,13 +65,9 @@ impl Resolver {
         // An old connection stays until those who are using it are done.
         let mut retired = JoinSet::new();
         let mut outage = Outage::begin(UnavailableKind::Disconnected.into(), None);
-        let mut next: Option<Box<Connected>> = None;
         loop {
             while retired.try_join_next().is_some() {}
-            let connected = match next.take() {
-                Some(connected) => *connected,
-                None => self.find(&mut outage, &mut hints, &mut last).await,
-            };
+            let connected = self.find(&mut outage, &mut hints, &mut last).await;
             let (live, mut drivers) = self.publish(connected, &outage, &mut last);
             let end = self.until_ended(&live, &mut drivers, &mut hints, &mut last).await;
             retired.spawn(async move { drop(timeout(RETIRE, drivers.all_ended()).await) });
@@ -86,12 +76,6 @@ impl Resolver {
                 // One that comes again and again is told once; if it lasts, it is told in any case.
                 End::Broken(cause) => Outage::begin(cause, Some(&last.told)),
                 End::Moved => Outage::begin(UnavailableKind::NotMaster.into(), None),
-                End::Promoted(connected) => {
-                    next = Some(connected);
-                    // Nobody has to wait.
-                    outage = Outage::begin(UnavailableKind::NotMaster.into(), None);
-                    continue;
-                }
             };
             self.publish.send_replace(outage.state());
         }
@@ -123,7 +107,8 @@ impl Resolver {
         let mut connected = match (hint, &self.compass) {
             (Some(Hint { address, kind: HintKind::Selected, .. }), _) => {
                 let late = |_| Unavailable::from(UnavailableKind::NotMaster);
-                timeout(PROMOTION, promoted(&self.route, address)).await.map_err(late)?
+                timeout(PROMOTION, promoted(&self.route.door, address)).await.map_err(late)?;
+                connect(&self.route, address).await?
             }
             (Some(Hint { address, .. }), _) | (None, Compass::Node(address)) => connect(&self.route, address).await?,
             (None, Compass::Sentinels(sentinels)) => {
@@ -226,17 +211,13 @@ impl Resolver {
                         Some(Hint { kind: HintKind::Switched, .. }) => return End::Moved,
                         Some(hint) => {
                             let route = self.route.clone();
-                            selected.spawn(async move { promoted(&route, &hint.address).await });
+                            selected.spawn(async move { promoted(&route.door, &hint.address).await });
                         }
                         None => {}
                     }
                 }
-                Some(Ok(mut connected)) = selected.join_next() => {
-                    return match self.repeat(&mut connected, last).await {
-                        Ok(()) => End::Promoted(Box::new(connected)),
-                        Err(_) => End::Moved,
-                    };
-                }
+                // From now on all that the old one acknowledges is lost: nobody is let onto it while we connect.
+                Some(_) = selected.join_next() => return End::Moved,
                 () = told(&mut changes) => {
                     if self.compass.elsewhere(live.address()) {
                         return End::Moved;
@@ -249,45 +230,6 @@ impl Resolver {
             }
         }
     }
-}
-
-/// Repeats the rest of the log-outs at a pace, and those that the old node acknowledged while it was being left.
-async fn repeat_rest(
-    live: Arc<Live>,
-    ended: Arc<Ended>,
-    from: Instant,
-    rest: Vec<Ending>,
-    scripts: Arc<Scripts>,
-    clock: Arc<StoreClock>,
-) -> Result<(), Unavailable> {
-    for portion in rest.chunks(100) {
-        repeat_until_done(portion, &live, &scripts, &clock).await?;
-        sleep(Duration::from_millis(20)).await;
-    }
-    sleep(Duration::from_secs(1)).await;
-    let late = |ending: &Ending| ending.at >= from && ending.generation < live.generation();
-    let late: Vec<_> = ended.recent().into_iter().filter(late).collect();
-    repeat_until_done(&late, &live, &scripts, &clock).await
-}
-
-/// For as long as the node refuses, and somebody may still be under way with one of them.
-async fn repeat_until_done(
-    endings: &[Ending],
-    live: &Live,
-    scripts: &Scripts,
-    clock: &StoreClock,
-) -> Result<(), Unavailable> {
-    let begun = Instant::now();
-    loop {
-        match repeat(endings, &mut live.connection(), scripts, clock).await {
-            Err(cause) if refuses(&cause) && begun.elapsed() < GRACE => sleep(REFUSED).await,
-            done => return done,
-        }
-    }
-}
-
-fn refuses(cause: &Unavailable) -> bool {
-    matches!(cause.kind(), UnavailableKind::Refused | UnavailableKind::Denied)
 }
 
 async fn anchor_to(live: Arc<Live>, clock: Arc<StoreClock>) {

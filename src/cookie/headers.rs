@@ -1,12 +1,13 @@
 //! What else a response must say when it depends on the session's cookie or sets it.
 
-use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, ETAG, LAST_MODIFIED, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue};
 
 /// Puts our `Set-Cookie`s on a response in place of any that the application made under our name, with the `Vary` and
 /// `Cache-Control` that keep shared caches from handing them to others (RFC 9111, sections 3 and 4.1). What was made
 /// with a look at the session is in no cache at all, unless the application says otherwise: a browser's way back does
-/// not ask again, and would show it after the log-out. Says whether the application had made a cookie.
+/// not ask again, and would show it after the log-out. An application that gave it a validator means to be asked again,
+/// which needs a copy to ask about: the browser's own. Says whether the application had made a cookie.
 pub(crate) fn dress(headers: &mut HeaderMap, name: &str, cookies: Vec<HeaderValue>, looked: bool) -> bool {
     let foreign = drop_foreign(headers, name);
     if looked || !cookies.is_empty() {
@@ -15,7 +16,9 @@ pub(crate) fn dress(headers: &mut HeaderMap, name: &str, cookies: Vec<HeaderValu
     if !cookies.is_empty() {
         keep_private(headers);
     } else if looked && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let validated = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
+        let default = if validated { "private, no-cache" } else { "no-store" };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(default));
     }
     for cookie in cookies {
         headers.append(SET_COOKIE, cookie);
@@ -138,6 +141,17 @@ mod tests {
         );
         assert_eq!(dressed(&[], 0, true), [pair("vary", "Cookie"), pair("cache-control", "no-store")]);
         assert_eq!(dressed(&[], 0, false), []);
+    }
+
+    #[test]
+    fn a_response_with_a_validator_is_asked_about_each_time_and_in_no_shared_cache() {
+        for validator in [("etag", "\"7\""), ("last-modified", "Tue, 15 Nov 1994 12:45:26 GMT")] {
+            assert!(dressed(&[validator], 0, true).contains(&pair("cache-control", "private, no-cache")));
+            assert!(dressed(&[validator], 1, true).contains(&pair("cache-control", "no-store")), "it sets the cookie");
+            assert_eq!(dressed(&[validator], 0, false), [pair(validator.0, validator.1)]);
+            let said = dressed(&[validator, ("cache-control", "max-age=5")], 0, true);
+            assert!(said.contains(&pair("cache-control", "max-age=5")));
+        }
     }
 
     #[test]

@@ -80,7 +80,11 @@ async fn what_looks_at_the_session_varies_by_cookie_and_is_not_stored_and_what_d
     for path in ["/me", "/exists?k=a", "/page", "/etag", "/maybe"] {
         let answer = browser.get(path).send().await;
         assert_eq!(answer.header("vary").as_deref(), Some("Cookie"), "{path}");
-        let own = if path == "/page" { "public, max-age=60" } else { "no-store" };
+        let own = match path {
+            "/page" => "public, max-age=60",
+            "/etag" => "private, no-cache",
+            _ => "no-store",
+        };
         assert_eq!(answer.header("cache-control").as_deref(), Some(own), "{path}");
     }
     browser.get("/count").send().await;
@@ -92,6 +96,7 @@ async fn what_looks_at_the_session_varies_by_cookie_and_is_not_stored_and_what_d
     let etag = first.header("etag").expect("an etag");
     let second = browser.get("/etag").header("if-none-match", &etag).send().await;
     assert_eq!((second.status, second.header("vary").as_deref()), (304, Some("Cookie")));
+    assert_eq!(second.header("cache-control").as_deref(), Some("private, no-cache"));
 }
 
 #[tokio::test]

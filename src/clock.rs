@@ -19,11 +19,23 @@ pub struct Timestamp(u64);
 
 impl Timestamp {
     /// A moment from milliseconds since 1970.
+    ///
+    /// ```
+    /// use stickless::store::Timestamp;
+    ///
+    /// const LAUNCH: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+    /// ```
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
     /// Milliseconds since 1970.
+    ///
+    /// ```
+    /// use stickless::store::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_millis(5).as_millis(), 5);
+    /// ```
     pub const fn as_millis(self) -> u64 {
         self.0
     }
@@ -34,12 +46,26 @@ impl Timestamp {
     }
 
     /// This moment and `duration` later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickless::store::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_millis(5).plus(Duration::from_secs(1)).as_millis(), 1005);
+    /// ```
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
     /// How long ago `earlier` was; zero when it lies ahead.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickless::store::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_millis(1005).since(Timestamp::from_millis(5)), Duration::from_secs(1));
+    /// ```
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

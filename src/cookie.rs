@@ -14,6 +14,13 @@ use crate::error::ConfigError;
 use crate::proxy::Origin;
 
 /// When the cookie carries `Secure`.
+///
+/// ```
+/// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+/// // In production, where TLS is certain.
+/// let builder = builder.cookie_secure(stickless::Secure::Always);
+/// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Secure {
     /// On every response.
@@ -26,6 +33,12 @@ pub enum Secure {
 }
 
 /// To which requests from other sites browsers attach the cookie (RFC 6265bis, section 5.6.7).
+///
+/// ```
+/// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+/// let builder = builder.cookie_same_site(stickless::SameSite::Lax);
+/// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SameSite {
     /// Top-level navigations by link only.

@@ -7,6 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Changes to one session, in the order clear, then each key's last change.
+///
+/// ```
+/// use stickless::store::{Change, Delta};
+///
+/// let changes = [("theme".to_owned(), Change::Set("\"dark\"".to_owned()))].into();
+/// let delta = Delta { changes, ..Delta::default() };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Delta {
     /// First remove all that is there when the change is applied.
@@ -18,6 +25,16 @@ pub struct Delta {
 }
 
 /// The change of one key.
+///
+/// ```
+/// use stickless::store::Change;
+///
+/// let text = |change: &Change| match change {
+///     Change::Set(json) => Some(json.clone()),
+///     Change::Remove | Change::Take(_) => None,
+/// };
+/// assert_eq!(text(&Change::Set("7".to_owned())).as_deref(), Some("7"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Set to this JSON text.

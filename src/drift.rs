@@ -35,6 +35,14 @@ use crate::record::{Asks, Drifted, Note, Seen, Sighting};
 /// A session was seen with something new. Given to [`on_drift`](crate::SessionLayerBuilder::on_drift).
 ///
 /// Its texts are printable ASCII of 256 bytes at most, all else in them escaped; but the user id is as it is.
+///
+/// ```
+/// use stickless::Drift;
+///
+/// fn line(drift: &Drift) -> String {
+///     format!("{}: {} in place of {}", drift.what.as_str(), drift.to, drift.from)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drift {
@@ -57,6 +65,10 @@ pub struct Drift {
 }
 
 /// What changed.
+///
+/// ```
+/// assert_eq!(stickless::What::Address.as_str(), "address");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum What {
     /// The client's address.
@@ -66,6 +78,15 @@ pub enum What {
 }
 
 /// How far the new is from the old.
+///
+/// ```
+/// use stickless::{Distance, Drift};
+///
+/// // An updated browser, or another address of the same network, is nothing to ask about.
+/// fn is_far(drift: &Drift) -> bool {
+///     !matches!(drift.distance, Distance::SameNetwork | Distance::SameBrowser | Distance::NewerVersion)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Distance {
@@ -86,6 +107,12 @@ pub enum Distance {
 }
 
 /// What of clients' addresses is kept in a session's record.
+///
+/// ```
+/// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+/// let builder = builder.keep_addresses(stickless::Addresses::Truncated);
+/// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Addresses {
     /// The whole address.
@@ -185,6 +212,10 @@ impl fmt::Debug for Watch {
 
 impl What {
     /// `address` or `user_agent`.
+    ///
+    /// ```
+    /// assert_eq!(stickless::What::UserAgent.as_str(), "user_agent");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -195,6 +226,10 @@ impl What {
 
 impl Distance {
     /// In lower case, words joined by `_`.
+    ///
+    /// ```
+    /// assert_eq!(stickless::Distance::OtherPlatform.as_str(), "other_platform");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SameNetwork => "same_network",

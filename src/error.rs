@@ -27,16 +27,31 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// A refusal of `setting`, whose text goes on with the value and the reason.
+    ///
+    /// ```
+    /// let refused = stickless::ConfigError::new("replicas", 0, "must be at least 1");
+    /// assert_eq!(refused.to_string(), "replicas = 0: must be at least 1");
+    /// ```
     pub fn new(setting: &'static str, value: impl fmt::Display, reason: impl fmt::Display) -> Self {
         Self { setting, reason: format!("{value}: {reason}") }
     }
 
     /// The name of the setting, as the builder's method calls it.
+    ///
+    /// ```
+    /// let refused = stickless::KeyRing::parse("").unwrap_err();
+    /// assert_eq!(refused.setting(), "keys");
+    /// ```
     pub fn setting(&self) -> &'static str {
         self.setting
     }
 
     /// The value, and why it is refused.
+    ///
+    /// ```
+    /// let refused = stickless::ConfigError::new("idle", "0s", "must be at least one second");
+    /// assert_eq!(refused.reason(), "0s: must be at least one second");
+    /// ```
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -53,6 +68,18 @@ impl StdError for ConfigError {}
 /// The store could not say what it was asked. The session may well be there: nobody is logged out for this.
 ///
 /// As a response it is `503 Service Unavailable` with `Retry-After: 1`, a generic body and no cookie.
+///
+/// ```
+/// use stickless::{Session, Unavailable};
+///
+/// // Goes on without a session while the store is away.
+/// async fn page(session: Result<Session, Unavailable>) -> String {
+///     match session {
+///         Ok(session) => session.user().unwrap_or_else(|| "stranger".to_owned()),
+///         Err(unavailable) => format!("somebody ({unavailable})"),
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Unavailable {
     kind: UnavailableKind,
@@ -60,6 +87,13 @@ pub struct Unavailable {
 }
 
 /// Why the store could not say.
+///
+/// ```
+/// use stickless::{Unavailable, UnavailableKind};
+///
+/// let unavailable = Unavailable::from(UnavailableKind::TimedOut);
+/// assert_eq!(unavailable.to_string(), "the session store did not answer in time");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UnavailableKind {
@@ -91,16 +125,36 @@ pub enum UnavailableKind {
 
 impl Unavailable {
     /// An error of this kind with its cause.
+    ///
+    /// ```
+    /// use stickless::{Unavailable, UnavailableKind};
+    ///
+    /// // In a store of one's own.
+    /// let unavailable = Unavailable::new(UnavailableKind::Disconnected, "connection refused");
+    /// assert_eq!(unavailable.to_string(), "the session store is not connected");
+    /// ```
     pub fn new(kind: UnavailableKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind, source: Some(Arc::from(source.into())) }
     }
 
     /// Why the store could not say.
+    ///
+    /// ```
+    /// use stickless::{Unavailable, UnavailableKind};
+    ///
+    /// assert_eq!(Unavailable::from(UnavailableKind::Busy).kind(), UnavailableKind::Busy);
+    /// ```
     pub fn kind(&self) -> UnavailableKind {
         self.kind
     }
 
     /// The status that it becomes as a response: 503, or 500 when the application lacks the layer.
+    ///
+    /// ```
+    /// use stickless::{Unavailable, UnavailableKind};
+    ///
+    /// assert_eq!(Unavailable::from(UnavailableKind::Busy).status(), 503);
+    /// ```
     pub fn status(&self) -> StatusCode {
         match self.kind {
             UnavailableKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -156,6 +210,18 @@ impl StdError for Unavailable {
 }
 
 /// An operation on a session that was refused; nothing of it was applied.
+///
+/// ```
+/// use stickless::{Error, ErrorKind, Session};
+///
+/// async fn vote(session: Session) -> Result<String, Error> {
+///     match session.incr("votes", 1).await {
+///         Ok(votes) => Ok(votes.to_string()),
+///         Err(error) if error.kind() == ErrorKind::Ended => Ok("please log in".to_owned()),
+///         Err(error) => Err(error), // a response with its status
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -163,6 +229,13 @@ pub struct Error {
 }
 
 /// Why an operation was refused.
+///
+/// ```
+/// use stickless::{Error, ErrorKind};
+///
+/// assert_eq!(Error::from(ErrorKind::Ended).status(), 409);
+/// assert_eq!(Error::from(ErrorKind::Cap).status(), 403);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -196,11 +269,23 @@ impl Error {
     }
 
     /// Why it was refused.
+    ///
+    /// ```
+    /// use stickless::{Error, ErrorKind};
+    ///
+    /// assert_eq!(Error::from(ErrorKind::Cap).kind(), ErrorKind::Cap);
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
     /// The status that it becomes as a response.
+    ///
+    /// ```
+    /// use stickless::{Error, ErrorKind};
+    ///
+    /// assert_eq!(Error::from(ErrorKind::TooLarge).status(), 413);
+    /// ```
     pub fn status(&self) -> StatusCode {
         match self.kind {
             ErrorKind::Ended => StatusCode::CONFLICT,

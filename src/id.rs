@@ -113,6 +113,11 @@ impl FromStr for Handle {
 }
 
 /// The text is not 22 characters of base64url.
+///
+/// ```
+/// let wrong = "short".parse::<stickless::Handle>().unwrap_err();
+/// assert_eq!(wrong.to_string(), "a session handle is 22 characters of base64url");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseHandleError(());
 
@@ -125,6 +130,13 @@ impl fmt::Display for ParseHandleError {
 impl std::error::Error for ParseHandleError {}
 
 /// Marks one write, so that a second delivery of the same write is recognised instead of done again. The default one is for writes that need not be.
+///
+/// ```
+/// use stickless::store::WriteId;
+///
+/// assert_ne!(WriteId::random()?, WriteId::random()?);
+/// # Ok::<(), stickless::Unavailable>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct WriteId([u8; WriteId::LEN]);
 
@@ -132,6 +144,11 @@ impl WriteId {
     const LEN: usize = 8;
 
     /// A new id from the operating system's random numbers.
+    ///
+    /// ```
+    /// let id = stickless::store::WriteId::random()?;
+    /// # Ok::<(), stickless::Unavailable>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -67,6 +67,12 @@ pub struct KeyRing {
 impl KeyRing {
     /// Keys from text: base64 (either alphabet, padded or not), separated by commas; 32 bytes or more each.
     ///
+    /// ```
+    /// // head -c 32 /dev/urandom | base64
+    /// let ring = stickless::KeyRing::parse("c3RpY2tsZXNzLW5ldy1rZXktb2YtMzItYnl0ZXMtb2s=")?;
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Says which key is wrong, and why; never shows it.
@@ -81,6 +87,12 @@ impl KeyRing {
     }
 
     /// Keys from bytes, the signing key first; 32 bytes or more each.
+    ///
+    /// ```
+    /// let ring = stickless::KeyRing::from_keys(&[[7; 32], [9; 32]])?;
+    /// assert!(stickless::KeyRing::from_keys(&[b"too short"]).is_err());
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -103,6 +115,11 @@ impl KeyRing {
 
     /// One random key, for a single instance or a test: no other instance can read its cookies, and none survives a
     /// restart.
+    ///
+    /// ```
+    /// let ring = stickless::KeyRing::random()?;
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     ///
     /// # Errors
     ///

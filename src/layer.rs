@@ -62,6 +62,13 @@ pub(crate) struct Shared {
 impl SessionLayer {
     /// A layer with the default options.
     ///
+    /// ```
+    /// use stickless::{KeyRing, SessionLayer, store::MemoryStore};
+    ///
+    /// let layer = SessionLayer::new(MemoryStore::new(), KeyRing::random()?)?;
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// None with the defaults; the signature is that of [`SessionLayerBuilder::build`].
@@ -70,6 +77,17 @@ impl SessionLayer {
     }
 
     /// A layer with options of one's own.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickless::{KeyRing, SessionLayer, store::MemoryStore};
+    ///
+    /// let layer = SessionLayer::builder(MemoryStore::new(), KeyRing::random()?)
+    ///     .idle(Duration::from_secs(30 * 60))
+    ///     .cookie_name("shop")
+    ///     .build()?;
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn builder<S: Store + Roster>(store: S, keys: KeyRing) -> SessionLayerBuilder<S> {
         SessionLayerBuilder {
             store,
@@ -112,6 +130,22 @@ impl<S> Layer<S> for SessionLayer {
 /// | [`cap`](Self::cap) | none |
 /// | [`trust`](Self::trust), [`strip_unbelieved`](Self::strip_unbelieved) | [`Trust::Peer`], false |
 /// | [`drift`](Self::drift), [`keep_addresses`](Self::keep_addresses), [`on_drift`](Self::on_drift) | true, [`Addresses::Whole`], none |
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::{Cap, KeyRing, SameSite, Secure, SessionLayer, Trust, store::MemoryStore};
+///
+/// let layer = SessionLayer::builder(MemoryStore::new(), KeyRing::random()?)
+///     .idle(Duration::from_secs(30 * 60))
+///     .absolute(Duration::from_secs(12 * 60 * 60))
+///     .cookie_name("__Host-sid")
+///     .cookie_secure(Secure::Always)
+///     .cookie_same_site(SameSite::Strict)
+///     .cap(Cap::Evict(5))
+///     .trust(Trust::behind_nginx())
+///     .build()?;
+/// # Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct SessionLayerBuilder<S> {
@@ -132,6 +166,14 @@ pub struct SessionLayerBuilder<S> {
 impl<S: Store + Roster> SessionLayerBuilder<S> {
     /// A session ends when it was not used for this long. Its life slides only when less than
     /// [`refresh_within`](Self::refresh_within) is left, so the effective idle limit lies between the two.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.idle(Duration::from_secs(30 * 60));
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = idle;
         self
@@ -139,30 +181,66 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
 
     /// Reading a session extends its life when less than this is left. A session with an idle limit of its own uses
     /// the same share of it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.idle(Duration::from_secs(3600)).refresh_within(Duration::from_secs(3000));
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn refresh_within(mut self, within: Duration) -> Self {
         self.refresh_within = Some(within);
         self
     }
 
     /// A session ends this long after it began, or after its log-in, whether used or not.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.absolute(Duration::from_secs(12 * 60 * 60));
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn absolute(mut self, absolute: impl Into<Option<Duration>>) -> Self {
         self.absolute = absolute.into();
         self
     }
 
     /// A shorter idle limit until log-in.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.idle_anonymous(Duration::from_secs(5 * 60));
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn idle_anonymous(mut self, idle: impl Into<Option<Duration>>) -> Self {
         self.idle_anonymous = idle.into();
         self
     }
 
     /// The cookie's name.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_name("shop");
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.attributes.name = name.into();
         self
     }
 
     /// The cookie's path.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_path("/shop");
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_path(mut self, path: impl Into<String>) -> Self {
         self.attributes.path = path.into();
         self
@@ -174,6 +252,12 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
     /// It can be changed while users are logged in: their cookies go on working, and the next log-in or log-out removes
     /// those of the old place. On a roll, give all instances the new one before anyone logs in at a host that only the
     /// new one covers.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_domain("example.org".to_owned());
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_domain(mut self, domain: impl Into<Option<String>>) -> Self {
         self.attributes.domains = domain.into().map_or(Domains::HostOnly, Domains::Fixed);
         self
@@ -198,48 +282,100 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
     }
 
     /// Whether scripts in the page are kept from the cookie.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_http_only(true);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_http_only(mut self, http_only: bool) -> Self {
         self.attributes.http_only = http_only;
         self
     }
 
     /// When the cookie is sent over https only.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_secure(stickless::Secure::Always);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_secure(mut self, secure: Secure) -> Self {
         self.attributes.secure = secure;
         self
     }
 
     /// To which requests from other sites the cookie is attached.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_same_site(stickless::SameSite::Strict);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_same_site(mut self, same_site: SameSite) -> Self {
         self.attributes.same_site = same_site;
         self
     }
 
     /// Whether browsers keep the cookie apart for each top-level site (CHIPS).
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_secure(stickless::Secure::Always).cookie_partitioned(true);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_partitioned(mut self, partitioned: bool) -> Self {
         self.attributes.partitioned = partitioned;
         self
     }
 
     /// Whether the cookie outlives the browser. Its Max-Age covers the longest life that the session can have.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cookie_persistent(false);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cookie_persistent(mut self, persistent: bool) -> Self {
         self.attributes.persistent = persistent;
         self
     }
 
     /// How large a session may grow.
+    ///
+    /// ```
+    /// use stickless::store::Limits;
+    ///
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.limits(Limits { record: 32 * 1024, ..Limits::default() });
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
     /// Whose headers say who the client is, and by which scheme and host it came.
+    ///
+    /// ```
+    /// use stickless::{Forwarding, Trust};
+    ///
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.trust(Trust::proxies("10.0.0.0/8", Forwarding::XForwardedFor)?);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn trust(mut self, trust: Trust) -> Self {
         self.gate.trust = trust;
         self
     }
 
     /// Whether forwarding headers that are not believed are taken from the request, so that nothing behind reads them.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.strip_unbelieved(true);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn strip_unbelieved(mut self, strip: bool) -> Self {
         self.gate.strip = strip;
         self
@@ -247,18 +383,36 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
 
     /// This instance's name, by which others tell of it when their settings differ from its own. All instances of a
     /// fleet must have different ones, and each should keep its own over a restart. Default: one made at random.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.instance("web-3");
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn instance(mut self, name: impl Into<String>) -> Self {
         self.instance = Some(name.into());
         self
     }
 
     /// Whether a session's record keeps the client's address and user agent, and a change of either is told.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.drift(false);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn drift(mut self, on: bool) -> Self {
         self.drift.on = on;
         self
     }
 
     /// What of clients' addresses is kept.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.keep_addresses(stickless::Addresses::Truncated);
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn keep_addresses(mut self, addresses: Addresses) -> Self {
         self.drift.addresses = addresses;
         self
@@ -289,12 +443,27 @@ impl<S: Store + Roster> SessionLayerBuilder<S> {
     /// Of a user's sessions under [`Cap::Evict`] the oldest end when another begins, and say so in their
     /// [`State`](crate::State). Under [`Cap::Refuse`] a log-in beyond the cap fails with
     /// [`ErrorKind::Cap`](crate::ErrorKind::Cap); one that crashed keeps nobody out for longer than a minute.
+    ///
+    /// ```
+    /// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+    /// let builder = builder.cap(stickless::Cap::Evict(5));
+    /// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn cap(mut self, cap: impl Into<Option<Cap>>) -> Self {
         self.cap = cap.into();
         self
     }
 
     /// The layer.
+    ///
+    /// ```
+    /// use stickless::{KeyRing, SameSite, SessionLayer, store::MemoryStore};
+    ///
+    /// let builder = SessionLayer::builder(MemoryStore::new(), KeyRing::random()?);
+    /// let refused = builder.cookie_same_site(SameSite::None).build().unwrap_err();
+    /// assert_eq!(refused.setting(), "cookie_same_site");
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     ///
     /// # Errors
     ///

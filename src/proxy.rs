@@ -49,6 +49,15 @@ use crate::session::LazySession;
 /// Where a request came from, as far as the connection and trusted proxies say.
 ///
 /// An extractor for axum. Elsewhere, [`Origin::of`].
+///
+/// ```
+/// use stickless::Origin;
+///
+/// async fn whoami(origin: Origin) -> String {
+///     let host = origin.host.as_deref().unwrap_or("somewhere");
+///     format!("{:?} asks for {}://{host}", origin.client, origin.scheme())
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The client's address; none where the peer is unknown.
@@ -83,6 +92,10 @@ impl Origin {
     }
 
     /// `https` or `http`.
+    ///
+    /// ```
+    /// assert_eq!(stickless::Origin::of(&http::Request::new(())).scheme(), "http");
+    /// ```
     pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }

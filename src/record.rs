@@ -12,9 +12,27 @@ use crate::store::roster::Membership;
 
 /// The version of the record's format that this crate writes. A record of a newer one is kept and reported, never
 /// overwritten; fields that this version does not know are left alone.
+///
+/// ```
+/// assert_eq!(stickless::store::FORMAT_VERSION, 1);
+/// ```
 pub const FORMAT_VERSION: u32 = 1;
 
 /// One session as the store has it.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::store::{Record, Timestamp};
+///
+/// // As a store makes it of what it holds.
+/// let record = Record {
+///     generation: 1,
+///     born: Timestamp::from_millis(1_790_000_000_000),
+///     data: [("theme".to_owned(), "\"dark\"".to_owned())].into(),
+///     expires_in: Duration::from_secs(3600),
+///     ..Record::default()
+/// };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
     /// Raised by one at every privilege change. A request under a lower one is superseded.
@@ -45,6 +63,13 @@ impl Record {
 }
 
 /// The limits of one session.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::store::Life;
+///
+/// let life = Life { idle: Duration::from_secs(3600), own: false, end: None };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Life {
     /// It ends when it was not used for this long.
@@ -56,6 +81,12 @@ pub struct Life {
 }
 
 /// Limits of a record's size, each checked before anything is sent and again where it is applied.
+///
+/// ```
+/// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+/// let builder = builder.limits(stickless::store::Limits { fields: 50, ..Default::default() });
+/// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one key.
@@ -76,6 +107,12 @@ impl Default for Limits {
 }
 
 /// Fields and bytes that data take, as the limits count them.
+///
+/// ```
+/// use stickless::store::Size;
+///
+/// assert_eq!(Size::of([("a", "1"), ("bc", "22")]), Size { fields: 2, bytes: 6 });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
     /// The number of keys.
@@ -86,6 +123,10 @@ pub struct Size {
 
 impl Size {
     /// Measures keys and values.
+    ///
+    /// ```
+    /// assert_eq!(stickless::store::Size::of([("n", "7")]).bytes, 2);
+    /// ```
     pub fn of<'a>(data: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         data.into_iter().fold(Self::default(), |size, (key, value)| Self {
             fields: size.fields + 1,
@@ -94,6 +135,14 @@ impl Size {
     }
 
     /// Whether a change to `after` is allowed: within the limits, or not further beyond them than before.
+    ///
+    /// ```
+    /// use stickless::store::{Limits, Size};
+    ///
+    /// let limits = Limits { fields: 1, ..Limits::default() };
+    /// let (one, two) = (Size { fields: 1, bytes: 2 }, Size { fields: 2, bytes: 4 });
+    /// assert!(two.may_become(one, &limits) && !one.may_become(two, &limits));
+    /// ```
     pub fn may_become(self, after: Self, limits: &Limits) -> bool {
         (after.fields <= limits.fields || after.fields <= self.fields)
             && (after.bytes <= limits.record || after.bytes <= self.bytes)

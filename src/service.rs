@@ -18,6 +18,15 @@ use crate::layer::Shared;
 use crate::session::{LazySession, Settled};
 
 /// A service whose requests have a session. Made by [`SessionLayer`](crate::SessionLayer).
+///
+/// ```
+/// use stickless::{KeyRing, SessionLayer, SessionService, store::MemoryStore};
+/// use tower::Layer as _;
+///
+/// fn around<S>(inner: S) -> Result<SessionService<S>, stickless::ConfigError> {
+///     Ok(SessionLayer::new(MemoryStore::new(), KeyRing::random()?)?.layer(inner))
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SessionService<S> {
     inner: S,

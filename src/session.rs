@@ -61,6 +61,18 @@ use crate::store::Reason;
 pub struct Session(Arc<Visit>);
 
 /// How a request stands to its session.
+///
+/// ```
+/// use stickless::{Reason, Session, State};
+///
+/// fn line(session: &Session) -> &'static str {
+///     match session.state() {
+///         State::New | State::Live => "",
+///         State::Ended(Reason::Evicted) => "You have logged in on too many devices.",
+///         State::Stale | State::Ended(_) => "You have been logged out.",
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// There is none yet; the first value that is set creates it.
@@ -79,6 +91,12 @@ pub enum State {
 impl Session {
     /// The value under a key: absent is `Ok(None)`.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// let theme: Option<String> = session.get("theme")?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Undecodable`] when the value is there but not of this shape. Other keys are unharmed.
@@ -87,26 +105,69 @@ impl Session {
     }
 
     /// Whether there is a value under a key.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// if !session.contains("cart") {
+    ///     session.set("cart", &Vec::<String>::new())?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn contains(&self, key: &str) -> bool {
         self.0.held(|held| held.read(key).is_some())
     }
 
     /// All keys, in their order.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// for key in session.keys() {
+    ///     println!("{key}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn keys(&self) -> Vec<String> {
         self.0.held(|held| held.view().map(|(key, _)| key.to_owned()).collect())
     }
 
     /// The session's handle, safe to log and to store; none until it is created.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// if let Some(handle) = session.id() {
+    ///     println!("session {handle}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn id(&self) -> Option<Handle> {
         self.0.held(|held| held.live().map(|live| live.id.handle()))
     }
 
     /// The user who is logged in.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// let greeting = session.user().map_or("Hello.".to_owned(), |user| format!("Hello, {user}."));
+    /// # Ok(()) }
+    /// ```
     pub fn user(&self) -> Option<String> {
         self.0.held(|held| held.live().and_then(|live| live.record.user.clone()))
     }
 
     /// New, live, stale, or ended by others.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// use stickless::State;
+    ///
+    /// let line = match session.state() {
+    ///     State::New => "welcome",
+    ///     State::Live => "welcome back",
+    ///     State::Stale => "you have been logged out",
+    ///     State::Ended(reason) => reason.as_str(),
+    /// };
+    /// # Ok(()) }
+    /// ```
     pub fn state(&self) -> State {
         self.0.held(|held| match held.standing() {
             Standing::Live(_) => State::Live,
@@ -120,6 +181,14 @@ impl Session {
     /// How long the session lives if it is not used again; none when there is none.
     ///
     /// It is what the store said when the record was read: a slide beside this request shows at the next.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// if session.expires_in().is_some_and(|left| left.as_secs() < 60) {
+    ///     println!("your session ends within a minute");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn expires_in(&self) -> Option<Duration> {
         self.0.held(|held| held.live().map(|live| live.record.expires_in.saturating_sub(live.read_at.elapsed())))
     }
@@ -128,6 +197,13 @@ impl Session {
 /// Staging.
 impl Session {
     /// Stages `key = value`, as JSON.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// session.set("theme", "dark")?;
+    /// session.set("cart", &["tea", "milk"])?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -142,6 +218,12 @@ impl Session {
 
     /// Stages the removal of a key.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// session.remove("cart")?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`set`](Self::set).
@@ -154,6 +236,15 @@ impl Session {
     }
 
     /// The value under a key, and stages its removal, which happens only if nobody changes it meanwhile.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// // A message that is shown once.
+    /// if let Some(notice) = session.take::<String>("notice")? {
+    ///     println!("{notice}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -171,6 +262,13 @@ impl Session {
 
     /// Stages the removal of all that is there when it is applied. What this request sets later stays.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// session.clear()?;
+    /// session.set("theme", "dark")?; // stays
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`set`](Self::set).
@@ -184,6 +282,13 @@ impl Session {
 
     /// Stages an idle limit of its own for this session, and a cookie that outlives the browser. It survives a log-in;
     /// the absolute limit stands.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// // A box in the log-in form: two weeks.
+    /// session.remember(std::time::Duration::from_secs(14 * 24 * 3600))?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -201,6 +306,12 @@ impl Session {
 
     /// Stages the end of the session: the record is destroyed and the cookie removed, whatever the response's status.
     /// From now on it reads as empty, and everything but a log-in is refused.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// session.log_out()?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -38,11 +38,28 @@ pub use self::redis::{Dial, LinkState, RedisStore, RedisStoreBuilder, Stream};
 
 /// How long a destroyed session is remembered, and a superseded cookie counts as stale: requests that were under way
 /// say nothing in that time.
+///
+/// ```
+/// assert_eq!(stickless::store::GRACE.as_secs(), 60);
+/// ```
 pub const GRACE: Duration = Duration::from_secs(60);
 
 /// A store of session records.
 ///
 /// An error always means "cannot say", never "not there".
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+/// use stickless::store::{Act, Budget, Loaded, MemoryStore, Outcome, Store, Write, WriteId};
+///
+/// let store = MemoryStore::new();
+/// let handle = "47DEQpj8HBSa-_TImW-5JA".parse().expect("a handle");
+/// let budget = Budget::default();
+/// assert_eq!(Store::load(&store, &[handle], &budget).await?, [Loaded::Missing]);
+/// let write = Write { handle, generation: 1, id: WriteId::random()?, act: Act::Destroy };
+/// assert_eq!(Store::apply(&store, &write, &budget).await?, Outcome::Gone);
+/// # Ok(()) }
+/// ```
 pub trait Store: Send + Sync + 'static {
     /// Reads records, one answer for each handle, in one round trip when they are there.
     ///
@@ -93,9 +110,20 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// How long what an instance posted is believed.
+///
+/// ```
+/// assert_eq!(stickless::store::CARD_LIFE.as_secs(), 150);
+/// ```
 pub const CARD_LIFE: Duration = Duration::from_secs(150);
 
 /// What an instance posts: settings that must agree with the others', as text that opens nothing.
+///
+/// ```
+/// use stickless::store::Card;
+///
+/// let settings = [("idle".to_owned(), "3600".to_owned())].into();
+/// let card = Card { instance: "web-3".to_owned(), settings };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
     /// Its name.
@@ -105,6 +133,13 @@ pub struct Card {
 }
 
 /// What a store has under a handle.
+///
+/// ```
+/// use stickless::store::Loaded;
+///
+/// let is_there = |loaded: &Loaded| matches!(loaded, Loaded::Found(_));
+/// assert!(!is_there(&Loaded::Missing) && !is_there(&Loaded::Tombstone));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loaded {
     /// A record.
@@ -125,6 +160,10 @@ pub enum Loaded {
 }
 
 /// Why a session was ended.
+///
+/// ```
+/// assert_eq!(stickless::Reason::Evicted.as_str(), "evicted");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -140,6 +179,10 @@ pub enum Reason {
 
 impl Reason {
     /// One word for it.
+    ///
+    /// ```
+    /// assert_eq!(stickless::Reason::LogOut.as_str(), "log_out");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LogOut => "log_out",
@@ -160,6 +203,14 @@ impl Reason {
 }
 
 /// One write to one record.
+///
+/// ```
+/// use stickless::store::{Act, Write, WriteId};
+///
+/// let handle = "47DEQpj8HBSa-_TImW-5JA".parse()?;
+/// let write = Write { handle, generation: 1, id: WriteId::random()?, act: Act::Destroy };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     /// Whose record.
@@ -173,6 +224,13 @@ pub struct Write {
 }
 
 /// What a write does.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::store::Act;
+///
+/// let slide = Act::Slide { within: Duration::from_secs(2880), seen: None };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     /// Make the record.
@@ -206,6 +264,20 @@ pub enum Act {
 }
 
 /// A new record. Its life and data were checked by whoever made it.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::store::{Act, Create, Sighting};
+///
+/// let create = Act::Create(Create {
+///     user: None,
+///     membership: None,
+///     idle: (Duration::from_secs(3600), false),
+///     absolute: None,
+///     seen: Sighting::default(),
+///     data: [("theme".to_owned(), "\"dark\"".to_owned())].into(),
+/// });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
     /// The user who is logged in with it.
@@ -223,6 +295,18 @@ pub struct Create {
 }
 
 /// Changes to a record.
+///
+/// ```
+/// use stickless::store::{Act, Apply, Delta, Intent, Limits};
+///
+/// let rotate = Act::Apply(Apply {
+///     delta: Delta::default(),
+///     add: None,
+///     expect: None,
+///     intent: Intent::Rotate,
+///     limits: Limits::default(),
+/// });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Apply {
     /// Removals, new values and a new life.
@@ -238,6 +322,10 @@ pub struct Apply {
 }
 
 /// An addition to an integer; an absent one is zero.
+///
+/// ```
+/// let add = stickless::store::Add { key: "visits".to_owned(), by: 1 };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Add {
     /// Under which key.
@@ -247,6 +335,14 @@ pub struct Add {
 }
 
 /// A privilege change.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::store::Intent;
+///
+/// let (user, idle) = ("alice".to_owned(), Duration::from_secs(3600));
+/// let log_in = Intent::LogIn { user, idle, absolute: None, reissue: true, membership: None };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
     /// None.
@@ -271,6 +367,13 @@ pub enum Intent {
 }
 
 /// What became of a write. Everything but `Done` and `Drifted` changed nothing.
+///
+/// ```
+/// use stickless::store::Outcome;
+///
+/// let was_done = |outcome: &Outcome| matches!(outcome, Outcome::Done(_) | Outcome::Drifted(..));
+/// assert!(!was_done(&Outcome::Gone));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It was applied.
@@ -294,6 +397,12 @@ pub enum Outcome {
 }
 
 /// The state after a write.
+///
+/// ```
+/// use stickless::store::{Done, Timestamp};
+///
+/// let done = Done { at: Timestamp::from_millis(1), generation: 1, end: None, value: Some(3) };
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done {
     /// When, by the store's clock.
@@ -309,6 +418,15 @@ pub struct Done {
 /// Time that one request has spent in store calls.
 ///
 /// A store adds what each call took, and refuses a call that has nothing left of its own limit.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::store::Budget;
+///
+/// let budget = Budget::default();
+/// budget.spend(Duration::from_millis(300));
+/// assert_eq!(budget.left(Duration::from_secs(1)), Duration::from_millis(700));
+/// ```
 #[derive(Debug, Default)]
 pub struct Budget(AtomicU64);
 
@@ -319,11 +437,26 @@ impl Budget {
     }
 
     /// What is left of `limit`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// assert_eq!(stickless::store::Budget::default().left(Duration::from_secs(1)), Duration::from_secs(1));
+    /// ```
     pub fn left(&self, limit: Duration) -> Duration {
         limit.saturating_sub(self.spent())
     }
 
     /// Adds the time of one call.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickless::store::Budget;
+    ///
+    /// let budget = Budget::default();
+    /// budget.spend(Duration::from_millis(300));
+    /// assert_eq!(budget.left(Duration::from_secs(1)), Duration::from_millis(700));
+    /// ```
     pub fn spend(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.0.fetch_add(micros, Ordering::Relaxed);

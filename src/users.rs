@@ -21,6 +21,15 @@ use crate::store::{AnyStore, Budget, Loaded, Reason, Store, Timestamp};
 pub use crate::store::{Endings, News};
 
 /// One session of a user, as a list of devices shows it.
+///
+/// ```
+/// use stickless::Device;
+///
+/// fn line(device: &Device) -> String {
+///     let agent = device.user_agent().map_or("unknown".to_owned(), |agent| agent.to_string());
+///     format!("{agent}, last used at {} ms since 1970", device.seen.as_millis())
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Device {
@@ -54,12 +63,24 @@ impl Device {
 
 impl Device {
     /// Browser and platform, as far as the client says.
+    ///
+    /// ```
+    /// fn platform(device: &stickless::Device) -> Option<String> {
+    ///     device.user_agent().map(|agent| agent.platform)
+    /// }
+    /// ```
     pub fn user_agent(&self) -> Option<UserAgent> {
         self.agent.as_deref().map(UserAgent::parse)
     }
 }
 
 /// A session as an administrator sees it: everything but its values.
+///
+/// ```
+/// fn line(info: &stickless::users::Info) -> String {
+///     format!("{}: {} values, {} bytes, {:?} left", info.handle, info.values, info.bytes, info.expires_in)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
@@ -114,11 +135,29 @@ pub struct Users {
 
 impl Users {
     /// On a store; on the one that the layer has, that is a clone of it.
+    ///
+    /// ```
+    /// use stickless::{KeyRing, SessionLayer, Users, store::MemoryStore};
+    ///
+    /// let store = MemoryStore::new();
+    /// let layer = SessionLayer::new(store.clone(), KeyRing::random()?)?;
+    /// let users = Users::new(store);
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn new(store: impl Store + Roster) -> Self {
         Self { store: Arc::new(store) }
     }
 
     /// The user's live sessions, the newest first.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// let users = stickless::Users::new(stickless::store::MemoryStore::new());
+    /// for device in users.list("alice").await? {
+    ///     println!("{}", device.handle);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -130,6 +169,13 @@ impl Users {
 
     /// Ends all sessions of a user, and refuses every log-in that began before. How many there were.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// let users = stickless::Users::new(stickless::store::MemoryStore::new());
+    /// assert_eq!(users.end_all("alice").await?, 0);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The store could not end all of them: those that are left are still listed. It can be repeated.
@@ -138,6 +184,14 @@ impl Users {
     }
 
     /// Ends one session, with a user or without: whether it was there.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// let users = stickless::Users::new(stickless::store::MemoryStore::new());
+    /// let handle = "47DEQpj8HBSa-_TImW-5JA".parse().expect("a handle");
+    /// assert!(!users.end(handle).await?);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -151,6 +205,14 @@ impl Users {
     }
 
     /// What is known of one session, without its values; none when it is not there.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// let users = stickless::Users::new(stickless::store::MemoryStore::new());
+    /// let handle = "47DEQpj8HBSa-_TImW-5JA".parse().expect("a handle");
+    /// assert_eq!(users.show(handle).await?, None);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -29,6 +29,10 @@ pub struct UserAgent {
 
 impl UserAgent {
     /// Of what woothee does not know, the first product and its version (RFC 9110, section 10.1.5).
+    ///
+    /// ```
+    /// assert_eq!(stickless::UserAgent::parse("backup/2.0 (nightly)").version, "2.0");
+    /// ```
     pub fn parse(agent: &str) -> Self {
         let known = |text: &str| if text == "UNKNOWN" { String::new() } else { text.to_owned() };
         let found = Parser::new().parse(agent);

@@ -14,6 +14,14 @@ const LONGEST: usize = 254;
 ///
 /// Names are labels of letters, digits, hyphens and underscores; nothing else is ever a host, so it may be put into a
 /// link or a cookie's domain as it is.
+///
+/// ```
+/// let request = http::Request::get("/").header("host", "Example.org:8080").body(())?;
+/// let host = stickless::Origin::of(&request).host.expect("well formed");
+/// assert_eq!(host.to_string(), "example.org");
+/// assert!(host.ends_with(".org"));
+/// # Ok::<(), http::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Host(Text);
 
@@ -38,6 +46,13 @@ impl Host {
     }
 
     /// Its text.
+    ///
+    /// ```
+    /// let request = http::Request::get("/").header("host", "Example.org:8080").body(())?;
+    /// let host = stickless::Origin::of(&request).host.expect("well formed");
+    /// assert_eq!(host.as_str(), "example.org");
+    /// # Ok::<(), http::Error>(())
+    /// ```
     pub fn as_str(&self) -> &str {
         let bytes = match &self.0 {
             Text::Short(bytes, length) => &bytes[..usize::from(*length)],

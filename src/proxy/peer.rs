@@ -6,6 +6,17 @@ use http::Extensions;
 
 /// The other end of the connection. Put it into the request's extensions where the server is not
 /// `axum::serve` with `into_make_service_with_connect_info::<SocketAddr>()`, whose word is read by itself.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use stickless::Peer;
+///
+/// // In a server of one's own, where a connection was accepted from `peer`.
+/// fn admit<B>(mut request: http::Request<B>, peer: SocketAddr) -> http::Request<B> {
+///     request.extensions_mut().insert(Peer::from(peer));
+///     request
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// At this address.
@@ -16,6 +27,14 @@ pub enum Peer {
 
 /// The connection that brought the request was encrypted: put it into the request's extensions where this process
 /// itself ends TLS.
+///
+/// ```
+/// use stickless::{Encrypted, Origin};
+///
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(Encrypted);
+/// assert_eq!(Origin::of(&request).scheme(), "https");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encrypted;
 

@@ -27,6 +27,10 @@ pub struct Ranges {
 
 impl Ranges {
     /// This machine's own addresses.
+    ///
+    /// ```
+    /// assert!(stickless::Ranges::loopback().contains("127.0.0.53".parse().unwrap()));
+    /// ```
     pub fn loopback() -> Self {
         const V4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
         let nets = [V4.into(), IpAddr::from(Ipv6Addr::LOCALHOST).into()];
@@ -34,6 +38,14 @@ impl Ranges {
     }
 
     /// These and others.
+    ///
+    /// ```
+    /// use stickless::Ranges;
+    ///
+    /// let ranges = Ranges::loopback().and("10.0.0.0/8".parse()?);
+    /// assert!(ranges.contains("10.1.2.3".parse().unwrap()));
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn and(mut self, others: Self) -> Self {
         self.nets.extend(others.nets);
@@ -44,6 +56,12 @@ impl Ranges {
     /// These, and whoever may connect to the Unix socket on which this process listens: see [`Peer::Unix`].
     ///
     /// [`Peer::Unix`]: crate::Peer::Unix
+    ///
+    /// ```
+    /// use stickless::{Forwarding, Ranges, Trust};
+    ///
+    /// let trust = Trust::Proxies(Ranges::loopback().and_unix(), Forwarding::XForwardedFor);
+    /// ```
     #[must_use]
     pub fn and_unix(mut self) -> Self {
         self.unix = true;
@@ -51,6 +69,12 @@ impl Ranges {
     }
 
     /// Whether an address is one of them. An IPv4 address that is mapped into IPv6 is that IPv4 address.
+    ///
+    /// ```
+    /// let ranges: stickless::Ranges = "2001:db8::/32".parse()?;
+    /// assert!(ranges.contains("2001:db8::1".parse().unwrap()));
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.nets.iter().any(|net| holds(net, address))

@@ -31,6 +31,12 @@ pub(super) static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 ///
 /// With `Proxies` a request that came around the proxies is seen through, whoever sent it; with `Hops` it is not: let
 /// nobody but the nearest proxy reach this process then.
+///
+/// ```
+/// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+/// let builder = builder.trust(stickless::Trust::behind_nginx());
+/// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Trust {
@@ -44,6 +50,13 @@ pub enum Trust {
 }
 
 /// The one family of headers in which the trusted proxies speak. All others are ignored.
+///
+/// ```
+/// use stickless::{Forwarding, Trust};
+///
+/// let trust = Trust::proxies("10.0.0.7", Forwarding::Forwarded)?;
+/// # Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Forwarding {
@@ -59,6 +72,14 @@ pub enum Forwarding {
 impl Trust {
     /// Proxies at these addresses and ranges, separated by commas.
     ///
+    /// ```
+    /// use stickless::{Forwarding, Trust};
+    ///
+    /// let trust = Trust::proxies("127.0.0.1, 10.0.0.0/8, 2001:db8::/32", Forwarding::XForwardedFor)?;
+    /// assert!(Trust::proxies("10.0.0.0/33", Forwarding::XForwardedFor).is_err());
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// An entry that is neither an address nor a range in CIDR notation.
@@ -71,6 +92,14 @@ impl Trust {
     /// A list that is shorter ends at its leftmost address: somebody came around a proxy, and the nearest ones say
     /// who it is.
     ///
+    /// ```
+    /// use stickless::{Forwarding, Trust};
+    ///
+    /// let trust = Trust::hops(2, Forwarding::XForwardedFor)?;
+    /// assert!(Trust::hops(0, Forwarding::XForwardedFor).is_err());
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// None at all: that is [`Trust::Peer`].
@@ -81,12 +110,21 @@ impl Trust {
     }
 
     /// Behind one nginx on this machine, with the bundled configuration: loopback is believed, in `X-Forwarded-For`.
+    ///
+    /// ```
+    /// let trust = stickless::Trust::behind_nginx();
+    /// ```
     pub fn behind_nginx() -> Self {
         Self::Proxies(Ranges::loopback(), Forwarding::XForwardedFor)
     }
 
     /// Behind a CDN and an nginx on this machine that appends to the CDN's `X-Forwarded-For`: loopback is believed, and
     /// the ranges that the CDN publishes.
+    ///
+    /// ```
+    /// let trust = stickless::Trust::behind_cdn_and_nginx("198.51.100.0/24, 2001:db8:100::/40")?;
+    /// # Ok::<(), stickless::ConfigError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -97,11 +135,25 @@ impl Trust {
 
     /// In Kubernetes behind an ingress: its address changes and clients may have private ones too, so one hop is
     /// believed, in `X-Forwarded-For`. A network policy must keep other pods away.
+    ///
+    /// ```
+    /// let trust = stickless::Trust::behind_ingress();
+    /// ```
     pub fn behind_ingress() -> Self {
         Self::Hops(NonZeroU16::MIN, Forwarding::XForwardedFor)
     }
 
     /// Where a request came from. Reads [`Peer`] and [`Encrypted`] from its extensions, and allocates nothing.
+    ///
+    /// ```
+    /// use stickless::{Peer, Trust};
+    ///
+    /// let mut request = http::Request::get("/").header("x-forwarded-for", "203.0.113.9").body(())?;
+    /// request.extensions_mut().insert(Peer::Address([127, 0, 0, 1].into()));
+    /// assert_eq!(Trust::behind_nginx().origin(&request).client, Some([203, 0, 113, 9].into()));
+    /// assert_eq!(Trust::Peer.origin(&request).client, Some([127, 0, 0, 1].into()));
+    /// # Ok::<(), http::Error>(())
+    /// ```
     pub fn origin<B>(&self, request: &Request<B>) -> Origin {
         self.see(request.extensions(), request.headers(), request.uri())
     }

@@ -11,6 +11,14 @@ use crate::clock::Timestamp;
 const KNOWN: usize = 4;
 
 /// What a session was seen with.
+///
+/// ```
+/// use stickless::store::{Seen, Sighting, Timestamp};
+///
+/// let sighting = Sighting { address: Some("203.0.113.9".to_owned()), agent: None };
+/// let seen = Seen::first(&sighting, Timestamp::from_millis(1));
+/// assert_eq!(seen.addresses.latest(), Some("203.0.113.9"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
     /// The clients' addresses, as the layer keeps them: whole, truncated, or none.
@@ -28,10 +36,21 @@ pub struct Seen {
 }
 
 /// Up to four texts without line breaks, the latest first.
+///
+/// ```
+/// assert_eq!(stickless::store::Lately::default().latest(), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lately(String);
 
 /// What one request comes with. Both have no line breaks; what is absent was not sent, or is not kept, and says nothing.
+///
+/// ```
+/// use stickless::store::Sighting;
+///
+/// let nothing = Sighting::default();
+/// assert!(nothing.address.is_none() && nothing.agent.is_none());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sighting {
     /// The client's address.
@@ -41,6 +60,14 @@ pub struct Sighting {
 }
 
 /// A sighting to be noted.
+///
+/// ```
+/// use std::time::Duration;
+/// use stickless::store::{Note, Sighting};
+///
+/// let sighting = Sighting { address: None, agent: Some("curl/8.7.1".to_owned()) };
+/// let note = Note { sighting, again_after: Duration::from_secs(720), returns: 0 };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Note {
     /// What was seen.
@@ -52,6 +79,13 @@ pub struct Note {
 }
 
 /// What was new in a sighting.
+///
+/// ```
+/// use stickless::store::{Changed, Drifted};
+///
+/// let address = Some(Changed { from: "192.0.2.7".to_owned(), times: 1 });
+/// let drifted = Drifted { address, ..Drifted::default() };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Drifted {
     /// The address.
@@ -63,6 +97,10 @@ pub struct Drifted {
 }
 
 /// Something new in place of what was seen before it.
+///
+/// ```
+/// let changed = stickless::store::Changed { from: "192.0.2.7".to_owned(), times: 1 };
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
     /// What was seen last.
@@ -97,6 +135,12 @@ pub(crate) enum Asks {
 
 impl Seen {
     /// Of a session that begins with this sighting.
+    ///
+    /// ```
+    /// use stickless::store::{Seen, Sighting, Timestamp};
+    ///
+    /// assert_eq!(Seen::first(&Sighting::default(), Timestamp::default()), Seen::default());
+    /// ```
     pub fn first(sighting: &Sighting, now: Timestamp) -> Self {
         let mut seen = Self::default();
         seen.note(&Note { sighting: sighting.clone(), ..Note::default() }, now);
@@ -142,11 +186,22 @@ impl Seen {
 
 impl Lately {
     /// The last one, unless there is none.
+    ///
+    /// ```
+    /// use stickless::store::{Seen, Sighting, Timestamp};
+    ///
+    /// let sighting = Sighting { address: None, agent: Some("curl/8.7.1".to_owned()) };
+    /// assert_eq!(Seen::first(&sighting, Timestamp::default()).agents.latest(), Some("curl/8.7.1"));
+    /// ```
     pub fn latest(&self) -> Option<&str> {
         self.iter().next()
     }
 
     /// All, the latest first.
+    ///
+    /// ```
+    /// assert_eq!(stickless::store::Lately::default().iter().count(), 0);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split('\n').filter(|text| !text.is_empty())
     }

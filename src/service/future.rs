@@ -19,6 +19,18 @@ pub(super) type Handled<T> = Result<T, Box<dyn std::any::Any + Send>>;
 
 pin_project! {
     /// The response of a [`SessionService`].
+    ///
+    /// ```
+    /// use stickless::{ResponseFuture, SessionService};
+    /// use tower::Service;
+    ///
+    /// fn call<S>(service: &mut SessionService<S>, request: http::Request<()>) -> ResponseFuture<S::Future>
+    /// where
+    ///     S: Service<http::Request<()>, Response = http::Response<String>>,
+    /// {
+    ///     service.call(request)
+    /// }
+    /// ```
     pub struct ResponseFuture<F: Future> {
         #[pin]
         step: Step<F>,

@@ -19,6 +19,12 @@ const UPDATES_MOST: usize = 1000;
 impl Session {
     /// Adds to an integer, exactly: concurrent additions all count. An absent value is zero. The sum.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// let visits = session.incr("visits", 1).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`NotANumber`](ErrorKind::NotANumber) and [`Overflow`](ErrorKind::Overflow) (64 bits, signed), and those of
@@ -47,6 +53,16 @@ impl Session {
 
     /// Replaces a value by a function of it, exactly: when another request changes it meanwhile, the function is asked
     /// again with the new value. It gets `None` where the key is absent. The value that was stored.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// let list = session.update("seen", |list: Option<Vec<u32>>| {
+    ///     let mut list = list.unwrap_or_default();
+    ///     list.push(7);
+    ///     list
+    /// }).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -88,6 +104,14 @@ impl Session {
     /// Raises the session's generation: cookies from before are dead at once. For a change of privilege that is no
     /// log-in. A session that does not exist yet has nothing to raise.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// // The user has just proved a second factor.
+    /// session.set("second_factor", &true)?;
+    /// session.rotate().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Sealed`](ErrorKind::Sealed) when the response's headers are gone, and those of [`save`](Self::save).
@@ -103,6 +127,14 @@ impl Session {
 
     /// Applies now what is staged, a log-out too. When it succeeds, the data are stored, and the cookie is sent with
     /// the response.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// session.set("download", "begun")?;
+    /// session.save().await?;
+    /// // From here on a body may be streamed.
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -15,6 +15,15 @@ use crate::users::{Device, devices};
 impl Session {
     /// The live sessions of this session's user, the one that was used last first.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// for device in session.devices().await? {
+    ///     let agent = device.user_agent().map_or("unknown".to_owned(), |agent| agent.to_string());
+    ///     println!("{} {agent}{}", device.handle, if device.current { ", this one" } else { "" });
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Unavailable`](ErrorKind::Unavailable) when the store could not say.
@@ -25,6 +34,12 @@ impl Session {
     }
 
     /// Ends one of its user's sessions, at once: whether it was there. Ending this very session is a log-out.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session, from_the_form: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let was_there = session.end_device(from_the_form.parse()?).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -46,6 +61,13 @@ impl Session {
 
     /// Ends all other sessions of its user, and refuses every log-in that began before. How many there were.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// // The password was changed.
+    /// let others = session.end_others().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Ended`](ErrorKind::Ended) when this session has ended, [`Unavailable`](ErrorKind::Unavailable) when not all
@@ -60,6 +82,12 @@ impl Session {
 
     /// Ends all sessions of its user, this one too, and refuses every log-in that began before. How many there were. The
     /// response removes this session's cookie.
+    ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// let ended = session.end_everywhere().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -74,6 +74,13 @@ impl LazySession {
 
     /// The handle in a request's extensions.
     ///
+    /// ```
+    /// use stickless::LazySession;
+    ///
+    /// // Outside of the layer there is none.
+    /// assert!(LazySession::of(&http::Request::new(())).is_err());
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`UnavailableKind::Internal`] when the service is not inside a [`SessionLayer`](crate::SessionLayer).
@@ -86,6 +93,13 @@ impl LazySession {
     }
 
     /// The session; the record is read by the first call. Without a verified cookie there is nothing to read.
+    ///
+    /// ```
+    /// # async fn example(lazy: stickless::LazySession) -> Result<(), stickless::Unavailable> {
+    /// let session = lazy.load().await?;
+    /// let again = lazy.load().await?; // costs nothing
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

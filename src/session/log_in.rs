@@ -21,6 +21,13 @@ impl Session {
     /// When the same user's log-in was faster (a form clicked twice, or an answer that was lost), the current cookie is
     /// issued again.
     ///
+    /// ```
+    /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
+    /// // Check the password first: that is the application's.
+    /// session.log_in("alice").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Cap`](ErrorKind::Cap) when the user has as many sessions as they may have,

@@ -12,6 +12,17 @@ use super::Reason;
 use crate::id::Handle;
 
 /// What is heard of sessions that ended.
+///
+/// ```
+/// use stickless::users::News;
+///
+/// fn line(news: News) -> String {
+///     match news {
+///         News::Ended { handle, reason } => format!("{handle} has ended: {}", reason.as_str()),
+///         News::Gap => "something may have been missed".to_owned(),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum News {
     /// This session has ended.
@@ -29,10 +40,29 @@ pub enum News {
 /// The news as a stream. It ends when the store is dropped.
 ///
 /// Nobody is told of sessions that end by their limits: their end is known beforehand.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use stickless::{Users, store::MemoryStore, users::News};
+///
+/// let mut endings = Users::new(MemoryStore::new()).endings();
+/// assert_eq!(endings.next().await, Some(News::Gap));
+/// // Nobody is left who could end a session.
+/// assert_eq!(endings.next().await, None);
+/// # }
+/// ```
 pub struct Endings(Pin<Box<dyn Stream<Item = News> + Send>>);
 
 impl Endings {
     /// What comes next; none when the store was dropped.
+    ///
+    /// ```
+    /// async fn listen(mut endings: stickless::users::Endings) {
+    ///     while let Some(news) = endings.next().await {
+    ///         println!("{news:?}");
+    ///     }
+    /// }
+    /// ```
     pub async fn next(&mut self) -> Option<News> {
         self.0.next().await
     }

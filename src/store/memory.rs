@@ -48,21 +48,37 @@ struct Shared {
 
 impl MemoryStore {
     /// A store for 100,000 sessions.
+    ///
+    /// ```
+    /// assert!(stickless::store::MemoryStore::new().is_empty());
+    /// ```
     pub fn new() -> Self {
         Self::builder().build()
     }
 
     /// A store with its own capacity or clock.
+    ///
+    /// ```
+    /// let store = stickless::store::MemoryStore::builder().capacity(1000).build();
+    /// ```
     pub fn builder() -> MemoryStoreBuilder {
         MemoryStoreBuilder { capacity: 100_000, clock: Box::new(steady_clock()) }
     }
 
     /// How many records and tombstones it holds now, expired ones that are not cleared away included.
+    ///
+    /// ```
+    /// assert_eq!(stickless::store::MemoryStore::new().len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.sessions().entries.len()
     }
 
     /// Whether it holds nothing.
+    ///
+    /// ```
+    /// assert!(stickless::store::MemoryStore::new().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -139,6 +155,14 @@ impl fmt::Debug for MemoryStore {
 }
 
 /// Settings of a [`MemoryStore`].
+///
+/// ```
+/// use stickless::store::{MemoryStore, Store as _, Timestamp};
+///
+/// // A clock that stands still.
+/// let store = MemoryStore::builder().capacity(1000).clock(|| Timestamp::from_millis(7)).build();
+/// assert_eq!(store.now(), Timestamp::from_millis(7));
+/// ```
 pub struct MemoryStoreBuilder {
     capacity: usize,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
@@ -146,6 +170,10 @@ pub struct MemoryStoreBuilder {
 
 impl MemoryStoreBuilder {
     /// How many sessions it holds at most. Default: 100,000.
+    ///
+    /// ```
+    /// let store = stickless::store::MemoryStore::builder().capacity(1000).build();
+    /// ```
     #[must_use]
     pub fn capacity(mut self, sessions: usize) -> Self {
         self.capacity = sessions;
@@ -153,6 +181,14 @@ impl MemoryStoreBuilder {
     }
 
     /// The clock that its limits are judged by. Default: this machine's, without its jumps.
+    ///
+    /// ```
+    /// use stickless::store::{MemoryStore, Store as _, Timestamp};
+    ///
+    /// // A clock that stands still.
+    /// let store = MemoryStore::builder().capacity(1000).clock(|| Timestamp::from_millis(7)).build();
+    /// assert_eq!(store.now(), Timestamp::from_millis(7));
+    /// ```
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Box::new(clock);
@@ -160,6 +196,10 @@ impl MemoryStoreBuilder {
     }
 
     /// The store.
+    ///
+    /// ```
+    /// let store = stickless::store::MemoryStore::builder().build();
+    /// ```
     pub fn build(self) -> MemoryStore {
         let shared = Shared {
             capacity: self.capacity,

@@ -116,6 +116,17 @@ impl RedisStore {
     ///
     /// IPv6 addresses stand in brackets, and what has a meaning of its own is percent-encoded.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+    /// use stickless::store::RedisStore;
+    ///
+    /// let node = RedisStore::connect("redis://127.0.0.1:6379/0")?;
+    /// let watched = RedisStore::connect("redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/mymaster")?;
+    /// let refused = RedisStore::connect("http://127.0.0.1").unwrap_err();
+    /// assert_eq!(refused.setting(), "store");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// A URL that cannot work, or no Tokio runtime to run in. It does not wait for the server.
@@ -124,6 +135,15 @@ impl RedisStore {
     }
 
     /// A store with other settings than the defaults.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+    /// use std::time::Duration;
+    /// use stickless::store::RedisStore;
+    ///
+    /// let store = RedisStore::builder("redis://127.0.0.1").prefix("shop:").budget(Duration::from_secs(3)).build()?;
+    /// # Ok(()) }
+    /// ```
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
         RedisStoreBuilder::new(url.into())
     }
@@ -155,6 +175,15 @@ impl RedisStore {
     }
 
     /// Whether the server can be reached, now and as it changes.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+    /// use stickless::store::{LinkState, RedisStore};
+    ///
+    /// let store = RedisStore::connect("redis://127.0.0.1")?;
+    /// let is_ready = *store.watch().borrow() == LinkState::Up;
+    /// # Ok(()) }
+    /// ```
     pub fn watch(&self) -> watch::Receiver<LinkState> {
         self.shared.link.watch()
     }

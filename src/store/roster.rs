@@ -27,11 +27,24 @@ use crate::error::Unavailable;
 use crate::id::{Handle, WriteId};
 
 /// A place that was reserved and not confirmed counts for this long: a log-in that crashed keeps nobody out for longer.
+///
+/// ```
+/// assert_eq!(stickless::store::roster::PENDING.as_secs(), 30);
+/// ```
 pub const PENDING: Duration = Duration::from_secs(30);
 
 /// A store of rosters.
 ///
 /// An error means "cannot say": the act was carried out wholly or not at all, and is not carried out later.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+/// use stickless::store::{Budget, MemoryStore, roster::{Act, Name, Outcome, Roster}};
+///
+/// let members = MemoryStore::new().enrol(Name::of_user("alice"), &Act::List, &Budget::default()).await?;
+/// assert!(matches!(members, Outcome::Members { members, .. } if members.is_empty()));
+/// # Ok(()) }
+/// ```
 pub trait Roster: Send + Sync + 'static {
     /// Carries out one act on one roster, atomically and on the store's clock.
     ///
@@ -61,6 +74,13 @@ pub trait Roster: Send + Sync + 'static {
 }
 
 /// How many sessions a user may have, and who gives way.
+///
+/// ```
+/// # let builder = stickless::SessionLayer::builder(stickless::store::MemoryStore::new(), stickless::KeyRing::random()?);
+/// // The oldest of six gives way.
+/// let builder = builder.cap(stickless::Cap::Evict(5));
+/// # builder.build()?; Ok::<(), stickless::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cap {
     /// So many; the oldest end when a new one begins.
@@ -70,11 +90,23 @@ pub enum Cap {
 }
 
 /// What a roster is called in the store: a digest, so that any bytes make a key and the user's id is not in it.
+///
+/// ```
+/// use stickless::store::roster::Name;
+///
+/// assert_eq!(Name::of_user("alice").to_string().len(), 22);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Handle);
 
 impl Name {
     /// The roster of a user's sessions.
+    ///
+    /// ```
+    /// use stickless::store::roster::Name;
+    ///
+    /// assert_ne!(Name::of_user("alice"), Name::of_user("bob"));
+    /// ```
     pub fn of_user(user: &str) -> Self {
         let digest = Sha256::new().chain_update(b"user\0").chain_update(user).finalize();
         Self(Handle::from_digest(&digest.into()))
@@ -95,6 +127,14 @@ impl fmt::Debug for Name {
 }
 
 /// What is done to a roster.
+///
+/// ```
+/// use stickless::{Cap, store::roster::Act};
+///
+/// let handle = "47DEQpj8HBSa-_TImW-5JA".parse()?;
+/// let reserve = Act::Reserve { handle, cap: Some(Cap::Refuse(5)), gone: Vec::new() };
+/// # Ok::<(), stickless::ParseHandleError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Act {
     /// Ask for a place, after removing who was found gone.
@@ -145,6 +185,12 @@ pub enum Act {
 }
 
 /// A member as somebody saw it.
+///
+/// ```
+/// let handle = "47DEQpj8HBSa-_TImW-5JA".parse()?;
+/// let listed = stickless::store::roster::Listed { handle, serial: 7 };
+/// # Ok::<(), stickless::ParseHandleError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Listed {
     /// Who.
@@ -154,6 +200,14 @@ pub struct Listed {
 }
 
 /// One session in a roster.
+///
+/// ```
+/// use stickless::store::{Timestamp, roster::Member};
+///
+/// fn may_be_alive(member: &Member, now: Timestamp) -> bool {
+///     now <= member.deadline
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Member {
     /// Its handle.
@@ -172,12 +226,27 @@ pub struct Member {
 
 impl Member {
     /// The member as it is seen now.
+    ///
+    /// ```
+    /// use stickless::store::roster::{Act, Member};
+    ///
+    /// fn remove(members: &[Member]) -> Act {
+    ///     Act::Leave(members.iter().map(Member::listed).collect())
+    /// }
+    /// ```
     pub fn listed(&self) -> Listed {
         Listed { handle: self.handle, serial: self.serial }
     }
 }
 
 /// What a record says of its user's roster: since when it is in.
+///
+/// ```
+/// use stickless::store::roster::Membership;
+///
+/// let membership = Membership { serial: 7, unproved: true };
+/// assert_eq!(membership.to_string().parse(), Ok(membership));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Membership {
     /// The serial of its place there.
@@ -203,6 +272,13 @@ impl FromStr for Membership {
 }
 
 /// What became of an act.
+///
+/// ```
+/// use stickless::store::roster::Outcome;
+///
+/// let came_in = |outcome: &Outcome| matches!(outcome, Outcome::Confirmed);
+/// assert!(!came_in(&Outcome::Overtaken));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The place is reserved under this serial.

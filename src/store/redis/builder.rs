@@ -22,6 +22,19 @@ use crate::store::retry::Policy;
 const CONNECTIONS_MOST: usize = 64;
 
 /// Settings of a [`RedisStore`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+/// use std::time::Duration;
+/// use stickless::store::RedisStore;
+///
+/// let store = RedisStore::builder("redis://10.0.0.7")
+///     .prefix("shop:")
+///     .timeout(Duration::from_millis(400))
+///     .budget(Duration::from_secs(3))
+///     .build()?;
+/// # Ok(()) }
+/// ```
 #[must_use]
 pub struct RedisStoreBuilder {
     url: String,
@@ -49,12 +62,25 @@ impl RedisStoreBuilder {
     }
 
     /// Opens connections in a way of one's own; user, password and database still come from the URL.
+    ///
+    /// ```
+    /// use stickless::store::Dial;
+    /// use tokio::net::TcpStream;
+    ///
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.dial(Dial::new(|| TcpStream::connect("127.0.0.1:6380")));
+    /// ```
     pub fn dial(mut self, dial: Dial) -> Self {
         self.dial = Some(dial);
         self
     }
 
     /// Before every key. Default: `stickless:`.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.prefix("shop:");
+    /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -62,6 +88,11 @@ impl RedisStoreBuilder {
 
     /// The limit of dialling a node or a Sentinel, of presenting oneself, and of the first questions, each. It is also
     /// how long a hanging node can hold up the next attempt. Default: 300 ms.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.connect_timeout(std::time::Duration::from_millis(500));
+    /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -70,6 +101,11 @@ impl RedisStoreBuilder {
     /// Connections to the node that all calls share. Default: 1, which carried 124,000 reads a second from one thread in
     /// `benches/link.rs`, two 121,000 and four 139,000, at up to twice the CPU for the link itself; more pay
     /// only where the server has a core to spare for its I/O threads.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.connections(2);
+    /// ```
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
@@ -79,36 +115,71 @@ impl RedisStoreBuilder {
     /// switch is done, about a second later. What the old master acknowledges in that second is lost, so this loses
     /// less. But if the leading Sentinel dies in that very second, the replica may be turned back, and what was written
     /// to it is lost instead. Default: no.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.early_switch(true);
+    /// ```
     pub fn early_switch(mut self, early: bool) -> Self {
         self.early_switch = early;
         self
     }
 
     /// The connection's name in `CLIENT LIST`. Default: `stickless`.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.name("shop");
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// Attempts of one call. Default: 3.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.attempts(5);
+    /// ```
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.policy.attempts = attempts;
         self
     }
 
     /// The limit of one attempt. Default: 250 ms.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.timeout(std::time::Duration::from_millis(400));
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.policy.timeout = timeout;
         self
     }
 
     /// The limit of all time that one request spends in store calls. Default: 1 s.
+    ///
+    /// ```
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.budget(std::time::Duration::from_secs(3));
+    /// ```
     pub fn budget(mut self, budget: Duration) -> Self {
         self.policy.budget = budget;
         self
     }
 
     /// The store; it begins to connect.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+    /// use stickless::store::RedisStore;
+    ///
+    /// // It does not wait for the server.
+    /// let store = RedisStore::builder("redis://127.0.0.1").build()?;
+    /// assert!(RedisStore::builder("redis://127.0.0.1").attempts(0).build().is_err());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

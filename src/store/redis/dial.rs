@@ -16,6 +16,13 @@ use super::url::{Address, Place, Topology};
 use crate::error::ConfigError;
 
 /// A byte stream to a store.
+///
+/// ```
+/// fn is_stream<S: stickless::store::Stream>(_: S) {}
+///
+/// let (ours, _theirs) = tokio::io::duplex(1024);
+/// is_stream(ours);
+/// ```
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
@@ -23,11 +30,27 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>>;
 
 /// How to open a stream to the store: each call opens another.
+///
+/// ```
+/// use stickless::store::Dial;
+/// use tokio::net::TcpStream;
+///
+/// // Through a tunnel on this machine.
+/// let dial = Dial::new(|| TcpStream::connect("127.0.0.1:6380"));
+/// ```
 #[derive(Clone)]
 pub struct Dial(Arc<dyn Fn(Address) -> Dialling + Send + Sync>);
 
 impl Dial {
     /// A way of one's own: another kind of TLS, a tunnel, an in-memory pipe.
+    ///
+    /// ```
+    /// use stickless::store::Dial;
+    /// use tokio::net::TcpStream;
+    ///
+    /// // Through a tunnel on this machine.
+    /// let dial = Dial::new(|| TcpStream::connect("127.0.0.1:6380"));
+    /// ```
     pub fn new<F, Fut, S>(dial: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
@@ -39,6 +62,13 @@ impl Dial {
 
     /// The same where there is more than one place: it is given the host and the port, of a Sentinel as well as of the
     /// node that the Sentinels name.
+    ///
+    /// ```
+    /// use stickless::store::Dial;
+    /// use tokio::net::TcpStream;
+    ///
+    /// let dial = Dial::to(|host, port| TcpStream::connect((host, port)));
+    /// ```
     pub fn to<F, Fut, S>(dial: F) -> Self
     where
         F: Fn(String, u16) -> Fut + Send + Sync + 'static,

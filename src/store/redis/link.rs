@@ -31,6 +31,20 @@ const TIMEOUTS_MOST: u32 = 3;
 const SPREAD: (u32, Duration) = (4, Duration::from_millis(100));
 
 /// Whether the store can be reached, as the application may watch it.
+///
+/// ```
+/// use stickless::store::{LinkState, RedisStore};
+///
+/// async fn tell(store: RedisStore) {
+///     let mut state = store.watch();
+///     while state.changed().await.is_ok() {
+///         match &*state.borrow() {
+///             LinkState::Up => println!("the store is there"),
+///             other => println!("{other:?}"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LinkState {

@@ -181,6 +181,11 @@ pub mod store;
 pub mod testing;
 pub mod users;
 
+/// The README's programs are compiled as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use crate::cookie::{SameSite, Secure};
 pub use crate::drift::{Addresses, Distance, Drift, UserAgent, What};
 pub use crate::error::{ConfigError, Error, ErrorKind, Unavailable, UnavailableKind};

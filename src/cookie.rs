@@ -13,6 +13,9 @@ pub(crate) use self::headers::dress;
 use crate::error::ConfigError;
 use crate::proxy::Origin;
 
+/// The longest value of an attribute that browsers read (RFC 6265bis, section 5.6).
+const ATTRIBUTE_MOST: usize = 1024;
+
 /// When the cookie carries `Secure`.
 ///
 /// ```
@@ -96,13 +99,20 @@ impl Attributes {
                 "must begin with / and have no semicolon or control character",
             ));
         }
+        if self.path.len() > ATTRIBUTE_MOST {
+            return Err(ConfigError::new("cookie_path", &self.path, "browsers ignore a path of over 1024 bytes"));
+        }
         let always = self.secure == Secure::Always;
         // Browsers compare these prefixes without regard to case.
         let lower = self.name.to_ascii_lowercase();
-        if (lower.starts_with("__host-") || lower.starts_with("__secure-")) && !always {
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| lower.starts_with(prefix));
+        if begins(&["__host-", "__secure-", "__http-"]) && !always {
             return name_refused("browsers drop a cookie with this prefix unless it is always secure");
         }
-        if lower.starts_with("__host-") && (self.domains != Domains::HostOnly || self.path != "/") {
+        if begins(&["__http-", "__host-http-"]) && !self.http_only {
+            return name_refused("browsers drop a cookie with this prefix unless it is hidden from scripts (HttpOnly)");
+        }
+        if begins(&["__host-"]) && (self.domains != Domains::HostOnly || self.path != "/") {
             return name_refused("browsers drop a __Host- cookie that has a domain or another path than /");
         }
         if self.same_site == SameSite::None && !always {
@@ -255,6 +265,16 @@ mod tests {
                 "cookie_name",
             ),
             (Attributes { name: "__Secure-sid".into(), secure: Secure::Never, ..base() }, "cookie_name"),
+            (Attributes { name: "__Http-sid".into(), ..base() }, "cookie_name"),
+            (
+                Attributes { name: "__HTTP-sid".into(), secure: Secure::Always, http_only: false, ..base() },
+                "cookie_name",
+            ),
+            (
+                Attributes { name: "__Host-Http-sid".into(), secure: Secure::Always, http_only: false, ..base() },
+                "cookie_name",
+            ),
+            (Attributes { path: format!("/{}", "a".repeat(1024)), ..base() }, "cookie_path"),
             (Attributes { path: "a".into(), ..base() }, "cookie_path"),
             (Attributes { path: "/a;b".into(), ..base() }, "cookie_path"),
             (Attributes { same_site: SameSite::None, ..base() }, "cookie_same_site"),

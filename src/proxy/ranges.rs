@@ -135,7 +135,8 @@ fn net(text: &str) -> Option<IpNet> {
     let address: IpAddr = address.parse().ok()?;
     let prefix: u8 = prefix.parse().ok().filter(|_| prefix.bytes().all(|byte| byte.is_ascii_digit()))?;
     match (address, address.to_canonical()) {
-        (IpAddr::V6(_), mapped @ IpAddr::V4(_)) if prefix >= 96 => IpNet::new(mapped, prefix - 96).ok(),
+        // A shorter prefix was meant for the IPv4 address: as IPv6's it would hold other addresses than those.
+        (IpAddr::V6(_), mapped @ IpAddr::V4(_)) => IpNet::new(mapped, prefix.checked_sub(96)?).ok(),
         _ => IpNet::new(address, prefix).ok(),
     }
 }

@@ -13,19 +13,33 @@ pub(crate) fn printable(bytes: &[u8]) -> Cow<'_, str> {
         return String::from_utf8_lossy(start);
     }
     let mut text = String::new();
-    for character in String::from_utf8_lossy(bytes).chars() {
-        let before = text.len();
-        if (' '..='~').contains(&character) {
-            text.push(character);
-        } else {
-            text.extend(character.escape_default());
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let plain = (' '..='~').contains(&character);
+            let added = if plain { push(&mut text, [character]) } else { push(&mut text, character.escape_default()) };
+            if !added {
+                return Cow::Owned(text);
+            }
         }
-        if text.len() > TEXT_MOST {
-            text.truncate(before);
-            break;
+        // Bytes of another encoding stay apart from each other: what differs in them is not the same.
+        for byte in chunk.invalid() {
+            if !push(&mut text, byte.escape_ascii().map(char::from)) {
+                return Cow::Owned(text);
+            }
         }
     }
     Cow::Owned(text)
+}
+
+/// Adds all of this, if there is room for all of it.
+fn push(text: &mut String, more: impl IntoIterator<Item = char>) -> bool {
+    let before = text.len();
+    text.extend(more);
+    let fits = text.len() <= TEXT_MOST;
+    if !fits {
+        text.truncate(before);
+    }
+    fits
 }
 
 #[cfg(test)]
@@ -38,7 +52,7 @@ mod tests {
             (b"curl/8.7.1", "curl/8.7.1"),
             (b"a\tb\x1b[31mc", "a\\tb\\u{1b}[31mc"),
             ("J\u{f6}rg \u{202e}".as_bytes(), "J\\u{f6}rg \\u{202e}"),
-            (b"\xff", "\\u{fffd}"),
+            (b"J\xf6rg \xff", "J\\xf6rg \\xff"),
             (b"", ""),
         ];
         for (given, kept) in cases {

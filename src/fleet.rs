@@ -1,4 +1,5 @@
-//! Whether the instances of one fleet agree: with different cookie names, domains, limits or keys they log people out.
+//! Whether the instances of one fleet agree: with different cookie names, domains, limits, caps or keys they log people
+//! out.
 //!
 //! Each instance posts in the store what must be the same everywhere, when it begins and once a minute, and reads
 //! what the others posted. A difference is one warning, which names the setting and the other instance. No request
@@ -11,6 +12,7 @@ use tokio::time::sleep;
 
 use crate::event;
 use crate::layer::Shared;
+use crate::store::roster::Cap;
 use crate::store::{Budget, Card};
 
 /// How often a card is posted.
@@ -26,6 +28,11 @@ pub(crate) fn card(instance: String, shared: &Shared) -> Card {
         |limit: Option<Duration>| limit.map_or("none".to_owned(), |limit| format!("{}s", limit.as_secs_f64()));
     let (attributes, lifetime, limits) = (&shared.attributes, &shared.lifetime, shared.limits);
     let limits = [limits.key, limits.value, limits.fields, limits.record].map(|limit| limit.to_string());
+    let cap = match shared.cap {
+        None => "none".to_owned(),
+        Some(Cap::Evict(most)) => format!("{most}, the oldest end"),
+        Some(Cap::Refuse(most)) => format!("{most}, a new one is refused"),
+    };
     let settings = [
         ("cookie_name", attributes.name.clone()),
         ("cookie_domain", attributes.domains.to_string()),
@@ -35,6 +42,7 @@ pub(crate) fn card(instance: String, shared: &Shared) -> Card {
         ("absolute", seconds(lifetime.absolute)),
         ("idle_anonymous", seconds(lifetime.idle_anonymous)),
         ("limits", limits.join(" ")),
+        ("cap", cap),
         (KEYS, shared.keys.fingerprints().join(" ")),
     ];
     Card { instance, settings: settings.map(|(name, value)| (name.to_owned(), value)).into() }

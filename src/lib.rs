@@ -124,7 +124,7 @@
 //!
 //! # A fleet that agrees
 //!
-//! Instances with different cookie names, domains, limits or keys log each other's users out. Each posts in the store
+//! Instances with different cookie names, domains, limits, caps or keys log each other's users out. Each posts in the store
 //! what must be the same, under the name that [`instance`](SessionLayerBuilder::instance) gives it; a difference is one
 //! warning, `fleet_disagrees`, with the setting and the other instance. In the middle of a change of keys, as
 //! [`KeyRing`] describes it, nothing differs.

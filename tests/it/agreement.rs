@@ -45,7 +45,7 @@ type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 async fn a_setting_that_differs_is_one_warning_that_names_it_and_the_other_instance() {
     let (redis, key, other) = (RedisServer::start().await, session_key(), session_key());
     let first = instance(&redis, "first", &key, &[]).await;
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 9] = [
         ("cookie_name", &[("COOKIE_NAME", "shop")], &key),
         ("cookie_domain", &[("COOKIE_DOMAIN", "example.org")], &key),
         ("cookie_path", &[("COOKIE_PATH", "/shop")], &key),
@@ -53,6 +53,7 @@ async fn a_setting_that_differs_is_one_warning_that_names_it_and_the_other_insta
         ("idle", &[("SESSION_IDLE", "1800")], &key),
         ("absolute", &[("SESSION_ABSOLUTE", "7200")], &key),
         ("idle_anonymous", &[("SESSION_IDLE_ANONYMOUS", "60")], &key),
+        ("cap", &[("SESSION_CAP", "1:evict")], &key),
         ("keys", &[], &other),
     ];
     for (setting, more, key) in cases {

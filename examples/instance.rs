@@ -37,7 +37,8 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
-            eprintln!("{line}");
+            // One line, whatever stands in a value.
+            eprintln!("{}", line.replace(char::is_control, " "));
             ExitCode::from(2)
         }
     }
@@ -49,9 +50,10 @@ async fn run() -> Result<(), String> {
     let listen = settings.listen;
     let door = Door::open(listen).await.map_err(|error| format!("LISTEN = {listen}: {error}"))?;
     let name = settings.instance.clone();
+    let header = HeaderValue::from_str(&name).map_err(|_| format!("INSTANCE = {name}: must be a header value"))?;
     let page = Page::new(&settings)?;
     let (layer, store) = settings.layer()?;
-    let app = app(&name, page, &layer, store)?;
+    let app = app(header, page, &layer, store);
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
     tracing::info!(instance = %name, address = %listen, "listening");
     let serving = axum::serve(door, app).with_graceful_shutdown(async move {
@@ -70,12 +72,6 @@ async fn run() -> Result<(), String> {
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// From the outside in: the frame, the session, the routes.
-fn app(
-    name: &str,
-    page: Page,
-    layer: &SessionLayer,
-    store: settings::Store,
-) -> Result<Frame<SessionService<Router>>, String> {
-    let header = HeaderValue::from_str(name).map_err(|_| format!("INSTANCE = {name:?}: must be a header value"))?;
-    Ok(Frame::new(layer.layer(routes::routes(page, store)), header))
+fn app(name: HeaderValue, page: Page, layer: &SessionLayer, store: settings::Store) -> Frame<SessionService<Router>> {
+    Frame::new(layer.layer(routes::routes(page, store)), name)
 }

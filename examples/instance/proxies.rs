@@ -26,11 +26,14 @@ impl Proxies {
         Ok(Self { trust: if source.is_some() { trust } else { Trust::Peer }, unread })
     }
 
-    pub(crate) fn trust(self) -> Trust {
+    pub(crate) fn trust(&self) -> Trust {
+        self.trust.clone()
+    }
+
+    pub(crate) fn tell_unread(&self) {
         if self.unread {
             tracing::warn!("CLIENT_IP_SOURCE is peer, so TRUSTED_PROXIES does nothing: no header is read");
         }
-        self.trust
     }
 }
 

@@ -151,7 +151,10 @@ impl Settings {
         if let Some(within) = session.refresh_within {
             builder = builder.refresh_within(within);
         }
-        builder.build().map_err(|error| named(&error))
+        let layer = builder.build().map_err(|error| named(&error))?;
+        // Not before all is well: a refusal is the one line that is said.
+        self.proxies.tell_unread();
+        Ok(layer)
     }
 }
 

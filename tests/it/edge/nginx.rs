@@ -34,8 +34,12 @@ async fn nginx(upstream: u16, edits: Vec<(String, String)>) -> Nginx {
 
 /// What `/probe` answers to a client that claims to be somebody else, by every header there is.
 async fn probe(port: u16, more: &str) -> Value {
+    probe_at("shop.example", port, more).await
+}
+
+async fn probe_at(host: &str, port: u16, more: &str) -> Value {
     let request = format!(
-        "GET /probe HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 6.6.6.6, 127.0.0.1\r\nX-Forwarded-Proto: https\r\n\
+        "GET /probe HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: 6.6.6.6, 127.0.0.1\r\nX-Forwarded-Proto: https\r\n\
          X-Forwarded-Host: evil.example\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6;proto=https;host=evil.example\r\n\
          {more}\r\n"
     );
@@ -71,11 +75,16 @@ async fn behind_one_nginx_that_overwrites_the_client_is_who_nginx_sees() {
 #[tokio::test]
 async fn behind_one_nginx_that_sends_forwarded_the_client_is_who_nginx_sees() {
     let app = instance("forwarded", "127.0.0.1").await;
-    let line = "proxy_set_header Forwarded \"for=$stickless_for;proto=$scheme;host=\\\"$host\\\"\";";
+    let line = "proxy_set_header Forwarded \"for=$stickless_for;proto=$scheme$stickless_host\";";
     let edits =
         vec![edit("proxy_set_header Forwarded         \"\";", line), http_block("map $remote_addr $stickless_for")];
     let nginx = nginx(app.port(), edits).await;
     assert_eq!(probe(nginx.port(), CLOSE).await, the_client());
+    // Hosts that end the quotes in which they would stand.
+    for host in ["a\",for=6.6.6.6;proto=https;x=\"b", "a\";for=6.6.6.6;x=\"b", "a\\", "a,for=6.6.6.6"] {
+        let nobody = json!({ "client_ip": "127.0.0.9", "scheme": "http", "host": null });
+        assert_eq!(probe_at(host, nginx.port(), CLOSE).await, nobody, "{host}");
+    }
 }
 
 #[tokio::test]

@@ -103,7 +103,8 @@ pub enum UnavailableKind {
     Disconnected,
     /// The node that answered is not the master.
     NotMaster,
-    /// The node that answered has no such session, and the Sentinels do not confirm that it is the master.
+    /// The node that answered has no such session, and neither the Sentinels nor the masters of its Cluster confirm that
+    /// it is the one to know.
     Unconfirmed,
     /// The store asks to come back later: it loads, is busy, or lost its own master.
     Busy,
@@ -184,7 +185,7 @@ impl fmt::Display for Unavailable {
             UnavailableKind::TimedOut => "the session store did not answer in time",
             UnavailableKind::Disconnected => "the session store is not connected",
             UnavailableKind::NotMaster => "the session store's node is not the master",
-            UnavailableKind::Unconfirmed => "the Sentinels do not confirm the session store's master",
+            UnavailableKind::Unconfirmed => "the session store's master is not confirmed by others",
             UnavailableKind::Busy => "the session store is busy",
             UnavailableKind::Refused => "the session store refuses writes",
             UnavailableKind::Denied => "the session store denies access",

@@ -49,23 +49,24 @@ pub(crate) fn store_refuses(throttle: &Throttle, code: &'static str, cause: &Una
     }
 }
 
-/// The store cannot be reached. Told once for each time it goes down.
+/// The store cannot be reached, or this one of its masters. Told once for each time it goes down.
 #[cfg(feature = "redis")]
-pub(crate) fn store_down(cause: &Unavailable) {
-    tracing::error!(event = "store_down", cause = %cause, source = %source(cause), "session store: {cause}");
+pub(crate) fn store_down(cause: &Unavailable, node: Option<&Address>) {
+    let node = node.map(tracing::field::display);
+    tracing::error!(event = "store_down", node, cause = %cause, source = %source(cause), "session store: {cause}");
 }
 
 /// A connection to the store was lost. Whether it was told: once a minute for each cause, for the next connection may
 /// be there at once.
 #[cfg(feature = "redis")]
-pub(crate) fn store_lost(throttle: &Throttle, cause: &Unavailable) -> bool {
+pub(crate) fn store_lost(throttle: &Throttle, cause: &Unavailable, node: Option<&Address>) -> bool {
     let tell = throttle.may_tell(match cause.kind() {
         UnavailableKind::TimedOut => "timed out",
         UnavailableKind::NotMaster => "not the master",
         _ => "lost",
     });
     if tell {
-        store_down(cause);
+        store_down(cause, node);
     }
     tell
 }

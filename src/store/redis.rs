@@ -1,9 +1,9 @@
-//! The store on a Redis or Valkey server (6.2 or later): a hash for each record, one script for each write.
+//! The store on Redis or Valkey (6.2 or later): a hash for each record, one script for each write.
 //!
 //! | act | commands |
 //! |---|---|
 //! | connect | `AUTH`, `SELECT`, `CLIENT SETNAME`, `PING`, `ROLE`, `TIME`, `INFO`, `CONFIG GET`, `SCRIPT LOAD` |
-//! | load | `HGETALL`, `PTTL` in one pipeline; on a miss once more with `ROLE`, and a word of the Sentinels |
+//! | load | `HGETALL`, `PTTL` in one pipeline; on a miss once more with `ROLE`, and a word of the Sentinels or the Cluster |
 //! | every write | one `EVALSHA` on one key |
 //! | the instance's card, once a minute | `HSET`, `PEXPIRE`, `HGETALL` |
 
@@ -11,10 +11,12 @@ mod advice;
 mod attempts;
 mod builder;
 mod clock;
+mod cluster;
 mod connect;
 mod dial;
 mod fleet;
 mod link;
+mod nodes;
 mod pubsub;
 mod read;
 mod repeat;
@@ -30,20 +32,20 @@ mod whole;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::stream::{StreamExt as _, iter, unfold};
-use redis::{Cmd, Pipeline, RedisError, Value};
+use futures_util::future::try_join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _, iter, unfold};
+use redis::{Cmd, RedisError, Value};
 use tokio::sync::watch;
 
 pub(crate) use self::advice::Advice;
-use self::attempts::{Attempts, Failure};
+use self::attempts::{Attempt, Attempts, Failure};
 pub use self::builder::RedisStoreBuilder;
-use self::clock::StoreClock;
 use self::connect::is_master;
 pub use self::dial::{Dial, Stream};
 pub use self::link::LinkState;
-use self::link::{Link, Live};
+use self::nodes::{Nodes, Target};
 use self::pubsub::{Heard, Subscription};
 use self::script::{Delivery, Reply, Scripts};
 pub(crate) use self::url::Address;
@@ -100,8 +102,7 @@ pub struct RedisStore {
 struct Shared {
     prefix: String,
     policy: Policy,
-    link: Link,
-    clock: Arc<StoreClock>,
+    nodes: Nodes,
     scripts: Arc<Scripts>,
 }
 
@@ -112,7 +113,9 @@ impl RedisStore {
     /// * a unix socket: `unix:///path[?db=…&user=…&pass=…]`,
     /// * Sentinels, and the service that they watch:
     ///   `redis+sentinel://[user:password@]host[:26379],host…/service[/database]`, where user and password are the
-    ///   nodes'; the Sentinels' own are `?sentinel_username=…&sentinel_password=…`. Also `redis-sentinel`.
+    ///   nodes'; the Sentinels' own are `?sentinel_username=…&sentinel_password=…`. Also `redis-sentinel`,
+    /// * a Cluster, of which some nodes are named: `redis+cluster://[user:password@]host[:6379],host…`. Also
+    ///   `redis-cluster`.
     ///
     /// IPv6 addresses stand in brackets, and what has a meaning of its own is percent-encoded.
     ///
@@ -150,7 +153,7 @@ impl RedisStore {
 
     /// Listens to what any instance publishes on a channel.
     pub(crate) fn subscribe(&self, channel: &str) -> Subscription {
-        self.shared.link.subscribe(format!("{}{channel}", self.shared.prefix))
+        self.shared.nodes.subscribe(format!("{}{channel}", self.shared.prefix))
     }
 
     /// Publishes to whoever listens now; a repeated attempt may be heard twice.
@@ -161,11 +164,11 @@ impl RedisStore {
     pub(crate) async fn publish(&self, channel: &str, message: &[u8], budget: &Budget) -> Result<(), Unavailable> {
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(format!("{}{channel}", self.shared.prefix)).arg(message);
-        let mut attempts = Attempts::begin(&self.shared.link, self.shared.policy, budget);
+        let mut attempts = Attempts::begin(&self.shared.nodes, Target::Any, self.shared.policy, budget);
         loop {
             let attempt = attempts.next().await?;
             let send = async {
-                attempt.live.connection().send_packed_command(&publish).await?.extract_error()?;
+                sound(attempt.call(publish.clone()).await?)?;
                 Ok(())
             };
             if attempts.run(&attempt, send).await?.is_some() {
@@ -174,7 +177,7 @@ impl RedisStore {
         }
     }
 
-    /// Whether the server can be reached, now and as it changes.
+    /// Whether the server can be reached, now and as it changes; most of the masters, of a Cluster.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
@@ -185,7 +188,7 @@ impl RedisStore {
     /// # Ok(()) }
     /// ```
     pub fn watch(&self) -> watch::Receiver<LinkState> {
-        self.shared.link.watch()
+        self.shared.nodes.watch()
     }
 }
 
@@ -195,27 +198,29 @@ impl Store for RedisStore {
             return Ok(Vec::new());
         }
         let keys: Vec<String> = handles.iter().map(|handle| self.shared.key(*handle)).collect();
-        let first = self.shared.read(&keys, false, budget).await?;
+        let first = self.shared.read_all(&keys, false, budget).await?;
         let found = first.iter().any(|loaded| matches!(loaded, Loaded::Found(_)));
         if found || !first.contains(&Loaded::Missing) {
             return Ok(first);
         }
         // A node that is no longer the master answers an empty record without an error.
-        self.shared.read(&keys, true, budget).await
+        self.shared.read_all(&keys, true, budget).await
     }
 
     async fn apply(&self, write: &Write, budget: &Budget) -> Result<Outcome, Unavailable> {
         let (shared, key) = (&*self.shared, self.shared.key(write.handle));
-        let mut attempts = Attempts::begin(&shared.link, shared.policy, budget);
-        let mut first_sent = None;
+        let mut attempts = Attempts::begin(&shared.nodes, Target::Key(&key), shared.policy, budget);
+        let mut first_sent: Option<Instant> = None;
         loop {
             let attempt = attempts.next().await?;
-            let sent = shared.clock.now();
-            let delivery = Delivery { not_after: sent.plus(attempt.limit), first_sent };
-            match attempts.run(&attempt, shared.deliver(&attempt.live, &key, write, delivery)).await? {
+            // By the clock of the node that it is sent to.
+            let (sent, clock) = (Instant::now(), &attempt.shard.clock);
+            let not_after = clock.now().plus(attempt.limit);
+            let delivery = Delivery { not_after, first_sent: first_sent.map(|first| clock.ago(sent - first)) };
+            match attempts.run(&attempt, shared.deliver(&attempt, &key, write, delivery)).await? {
                 Some(Delivered::InTime(outcome)) => {
                     if let Outcome::Done(done) = &outcome {
-                        shared.link.ended.note(&key, &to_repeat(write, done), attempt.live.generation());
+                        shared.nodes.ended.note(&key, &to_repeat(write, done), attempt.live.generation());
                     }
                     return Ok(outcome);
                 }
@@ -227,7 +232,7 @@ impl Store for RedisStore {
     }
 
     fn now(&self) -> Timestamp {
-        self.shared.clock.now()
+        self.shared.nodes.now()
     }
 
     fn budget(&self) -> Duration {
@@ -238,8 +243,25 @@ impl Store for RedisStore {
         self.shared.post(card, budget).await.map(Some)
     }
 
+    /// Of a Cluster: whether most of the masters do.
     async fn ping(&self, budget: &Budget) -> Result<(), Unavailable> {
-        self.shared.read(&[], true, budget).await.map(|_| ())
+        let shards = self.shared.nodes.shards();
+        if shards.is_empty() {
+            return self.shared.read(Target::Any, &[], true, budget).await.map(|_| ());
+        }
+        let ask = |shard| self.shared.read(Target::Shard(shard), &[], true, budget);
+        let mut asked: FuturesUnordered<_> = shards.iter().map(ask).collect();
+        let (mut well, mut last) = (0, Unavailable::from(UnavailableKind::Disconnected));
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(_) => well += 1,
+                Err(cause) => last = cause,
+            }
+            if well * 2 > shards.len() {
+                return Ok(());
+            }
+        }
+        Err(last)
     }
 }
 
@@ -284,15 +306,36 @@ impl Shared {
         key
     }
 
-    async fn read(&self, keys: &[String], doubtful: bool, budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
-        let mut attempts = Attempts::begin(&self.link, self.policy, budget);
+    /// Reads records; on a Cluster each from its own shard.
+    async fn read_all(&self, keys: &[String], doubtful: bool, budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
+        if !self.nodes.is_cluster() {
+            return self.read(Target::Any, keys, doubtful, budget).await;
+        }
+        try_join_all(keys.iter().map(|key| self.read_one(key, doubtful, budget))).await
+    }
+
+    async fn read_one(&self, key: &String, doubtful: bool, budget: &Budget) -> Result<Loaded, Unavailable> {
+        let read = self.read(Target::Key(key), std::slice::from_ref(key), doubtful, budget).await?;
+        read.into_iter().next().ok_or_else(|| UnavailableKind::Disconnected.into())
+    }
+
+    /// Reads records from one node.
+    async fn read(
+        &self,
+        target: Target<'_>,
+        keys: &[String],
+        doubtful: bool,
+        budget: &Budget,
+    ) -> Result<Vec<Loaded>, Unavailable> {
+        let mut attempts = Attempts::begin(&self.nodes, target, self.policy, budget);
         loop {
             let attempt = attempts.next().await?;
             let look = async {
-                let records = read_records(&attempt.live, keys, doubtful).await?;
+                let records = read_records(&attempt, keys, doubtful).await?;
                 if doubtful && records.contains(&Loaded::Missing) {
                     // Within the attempt: its own time-out would be taken for the node's.
-                    self.link.confirm(&attempt.live, attempt.limit * 3 / 4).await?;
+                    let limit = attempt.limit * 3 / 4;
+                    attempt.shard.link.confirm(attempt.owner(), keys, limit).await?;
                 }
                 Ok(records)
             };
@@ -303,21 +346,25 @@ impl Shared {
     }
 
     /// Sends a write once; a second time, with the script itself, to a server that does not know it.
-    async fn deliver(&self, live: &Live, key: &str, write: &Write, delivery: Delivery) -> Result<Delivered, Failure> {
+    async fn deliver(
+        &self,
+        attempt: &Attempt,
+        key: &str,
+        write: &Write,
+        delivery: Delivery,
+    ) -> Result<Delivered, Failure> {
         let script = self.scripts.of(&write.act);
-        let send = async |known| {
-            live.connection().send_packed_command(&script::command(script, known, key, write, delivery)).await
-        };
+        let send = async |known| attempt.call(script::command(script, known, key, write, delivery)).await;
         let reply = match send(true).await.and_then(sound) {
             Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => sound(send(false).await?)?,
             reply => reply?,
         };
         let (now, reply) = script::parse(&reply)?;
-        self.clock.compare(now);
+        attempt.shard.clock.compare(now);
         match reply {
             Reply::Decided(outcome) => Ok(Delivered::InTime(outcome)),
             Reply::Late => {
-                self.clock.anchor(now);
+                attempt.shard.clock.anchor(now);
                 Ok(Delivered::Late)
             }
             Reply::Undecided(unavailable) => Err(unavailable.into()),
@@ -333,20 +380,20 @@ enum Delivered {
 }
 
 /// Reads records in one pipeline, its replies one by one; `doubtful` asks along with it whether this is the master.
-async fn read_records(live: &Live, keys: &[String], doubtful: bool) -> Result<Vec<Loaded>, Failure> {
-    let mut pipe = Pipeline::with_capacity(2 * keys.len() + usize::from(doubtful));
+async fn read_records(attempt: &Attempt, keys: &[String], doubtful: bool) -> Result<Vec<Loaded>, Failure> {
+    let mut commands = Vec::with_capacity(2 * keys.len() + usize::from(doubtful));
     for key in keys {
         for name in ["HGETALL", "PTTL"] {
             // Room for the whole command at once: they are all as long.
             let mut command = Cmd::with_capacity(2, name.len() + key.len());
             command.arg(name).arg(key);
-            pipe.add_command(command);
+            commands.push(command);
         }
     }
     if doubtful {
-        pipe.cmd("ROLE");
+        commands.push(redis::cmd("ROLE"));
     }
-    let mut replies = live.connection().send_packed_commands(&pipe, 0, pipe.len()).await?.into_iter();
+    let mut replies = attempt.call_all(commands).await?.into_iter();
     let mut next = || sound(replies.next().unwrap_or(Value::Nil));
     let mut records = Vec::with_capacity(keys.len());
     for _ in keys {
@@ -377,6 +424,9 @@ fn sound(reply: Value) -> Result<Value, RedisError> {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("prefix", &self.prefix).field("link", &self.link).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("prefix", &self.prefix)
+            .field("link", &self.nodes.state())
+            .finish_non_exhaustive()
     }
 }

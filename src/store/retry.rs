@@ -166,7 +166,7 @@ pub(super) fn unavailable(error: RedisError) -> Unavailable {
 
 /// The error's code, if it is one that stands for a cause of its own in the log.
 pub(super) fn known_code(error: &RedisError) -> &'static str {
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 14] = [
         "OOM",
         "MISCONF",
         "NOREPLICAS",
@@ -175,6 +175,8 @@ pub(super) fn known_code(error: &RedisError) -> &'static str {
         "MASTERDOWN",
         "CLUSTERDOWN",
         "TRYAGAIN",
+        "MOVED",
+        "ASK",
         "NOAUTH",
         "WRONGPASS",
         "NOPERM",

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use super::cli::{cli, info};
 use super::dir::TempDir;
@@ -128,6 +129,11 @@ impl RedisServer {
         cli(&self.socket(), self.password(), Duration::from_secs(10), args).await
     }
 
+    /// The text that a command is answered with, without a process for it, within a second: for what is asked often.
+    pub(crate) async fn text(&self, command: &str) -> Option<String> {
+        timeout(Duration::from_secs(1), text(&self.socket(), command)).await.ok()?
+    }
+
     /// The value of a line of `INFO`.
     pub(crate) async fn info(&self, section: &str, name: &str) -> String {
         let text = self.cli(&["INFO", section]).await;
@@ -198,6 +204,18 @@ async fn launch(port: u16, dir: &TempDir, args: &[String]) -> Result<Process> {
 
 fn speaks_tls(args: &[String]) -> bool {
     args.iter().any(|arg| arg == "--tls-cert-file")
+}
+
+async fn text(socket: &Path, command: &str) -> Option<String> {
+    let mut stream = BufReader::new(UnixStream::connect(socket).await.ok()?);
+    stream.write_all(format!("{command}\r\n").as_bytes()).await.ok()?;
+    let mut head = String::new();
+    stream.read_line(&mut head).await.ok()?;
+    let head = head.trim_end();
+    let Some(length) = head.strip_prefix('$') else { return head.strip_prefix('+').map(str::to_owned) };
+    let mut text = vec![0; length.parse().ok()?];
+    stream.read_exact(&mut text).await.ok()?;
+    String::from_utf8(text).ok()
 }
 
 /// Any answer will do, also that a password is wanted.

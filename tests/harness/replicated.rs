@@ -276,7 +276,7 @@ fn sentinel_config(own: usize, nodes: &[Node], known: &[u16], settings: &Setting
 }
 
 /// Twenty seconds at most.
-async fn wait_until(what: &str, mut is: impl AsyncFnMut() -> bool) -> Result<()> {
+pub(super) async fn wait_until(what: &str, mut is: impl AsyncFnMut() -> bool) -> Result<()> {
     const LIMIT: Duration = Duration::from_secs(20);
     let begun = Instant::now();
     while !is().await {

@@ -1,6 +1,6 @@
-//! The contract of a store, a test for each sentence: on the store in memory, and on the one on a real Redis.
+//! The contract of a store, a test for each sentence: on the store in memory, on a real Redis, and on a real Cluster.
 
-/// Makes two tests of each sentence.
+/// Makes three tests of each sentence.
 macro_rules! on_every_store {
     ($($module:ident: $($sentence:ident,)+;)+) => {
         mod memory {
@@ -23,10 +23,27 @@ macro_rules! on_every_store {
                 })+
             })+
         }
+
+        mod cluster {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $sentence() {
+                    let url = crate::contract::cluster().await.url();
+                    let store = stickless::store::RedisStore::connect(&url).expect("a store");
+                    stickless::testing::contract::$module::$sentence(&store).await;
+                })+
+            })+
+        }
     };
 }
 
 stickless::store_contract!(on_every_store);
+
+/// One for all of them, for it takes seconds to start. It ends with the process.
+async fn cluster() -> &'static crate::harness::Cluster {
+    static CLUSTER: tokio::sync::OnceCell<crate::harness::Cluster> = tokio::sync::OnceCell::const_new();
+    CLUSTER.get_or_init(crate::harness::Cluster::start).await
+}
 
 mod agreement;
 mod roster;

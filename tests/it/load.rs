@@ -71,6 +71,7 @@ pub(crate) struct Load {
     started: Instant,
     settled: Duration,
     stop: Arc<AtomicBool>,
+    cookies: Vec<String>,
     clients: Vec<JoinHandle<Vec<Event>>>,
 }
 
@@ -87,6 +88,7 @@ impl Load {
             join_all(some.iter_mut().map(Client::settle)).await;
         }
         let settled = started.elapsed();
+        let cookies = clients.iter().filter_map(Client::cookie).collect();
         let count = u32::try_from(clients.len()).unwrap_or(u32::MAX);
         let begin = |(number, client): (u32, Client)| {
             // Spread evenly over the pace.
@@ -94,7 +96,12 @@ impl Load {
             tokio::spawn(client.work(first, plan.pace, stop.clone()))
         };
         let clients = (0..).zip(clients).map(begin).collect();
-        Self { started, settled, stop, clients }
+        Self { started, settled, stop, cookies, clients }
+    }
+
+    /// Those of the users who stay.
+    pub(crate) fn cookies(&self) -> Vec<String> {
+        self.cookies.clone()
     }
 
     /// Lets it go on for a while.

@@ -6,6 +6,7 @@ mod harness;
 mod agreement;
 mod browser;
 mod clocks;
+mod cluster;
 mod commands;
 mod concurrency;
 mod contract;

@@ -205,8 +205,8 @@ async fn impossible_stores_are_refused_and_no_password_is_shown() {
         "redis+sentinel://:hunter2@a:1,b:2",
         "redis-sentinel://:hunter2@a:1,,b:2/main",
         "redis+sentinel://a:1/main?sentinel_username=hunter2",
-        "redis+cluster://:hunter2@a:1,b:2",
-        "rediss+cluster://:hunter2@a:1,b:2",
+        "redis+cluster://:hunter2@a:1,,b:2",
+        "rediss+cluster://:hunter2@a:1,b:2/1",
         "http://user:hunter2@localhost/",
         "Memory",
     ];

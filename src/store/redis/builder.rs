@@ -9,7 +9,7 @@ use redis::ProtocolVersion;
 use super::clock::StoreClock;
 use super::connect::{Door, Route};
 use super::dial::Dial;
-use super::link::Link;
+use super::nodes::Nodes;
 use super::resolver::Compass;
 use super::script::Scripts;
 use super::sentinel::Sentinels;
@@ -98,9 +98,9 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Connections to the node that all calls share. Default: 1, which carried 124,000 reads a second from one thread in
-    /// `benches/link.rs`, two 121,000 and four 139,000, at up to twice the CPU for the link itself; more pay
-    /// only where the server has a core to spare for its I/O threads.
+    /// Connections to the node, or to each master of a Cluster, that all calls share. Default: 1, which carried 124,000
+    /// reads a second from one thread in `benches/link.rs`, two 121,000 and four 139,000, at up to twice the CPU for the
+    /// link itself; more pay only where the server has a core to spare for its I/O threads.
     ///
     /// ```
     /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
@@ -207,26 +207,28 @@ impl RedisStoreBuilder {
             name: self.name,
             limit: self.connect_timeout,
         };
-        let compass = compass(&door, place.topology, self.early_switch);
         let (scripts, clock) = (Arc::new(Scripts::new()), Arc::new(StoreClock::new()));
-        let route = Route { door, connections: self.connections, scripts: scripts.clone(), clock: clock.clone() };
-        let shared = Shared { prefix: self.prefix, policy, link: Link::start(route, compass), clock, scripts };
-        Ok(RedisStore { shared: Arc::new(shared) })
+        let cluster = matches!(place.topology, Topology::Cluster(_));
+        let route = Route { door, connections: self.connections, scripts: scripts.clone(), clock, cluster };
+        let nodes = nodes(route, place.topology, self.early_switch);
+        Ok(RedisStore { shared: Arc::new(Shared { prefix: self.prefix, policy, nodes, scripts }) })
     }
 }
 
-fn compass(door: &Door, topology: Topology, early: bool) -> Compass {
-    match topology {
+fn nodes(route: Route, topology: Topology, early: bool) -> Nodes {
+    let compass = match topology {
         Topology::Node(address) => Compass::Node(address),
         // A socket has no port; its dial needs neither.
         Topology::Socket(path) => Compass::Node(Address::new(path.display().to_string(), 0)),
         Topology::Sentinels { addresses, service, access } => {
             // The newer protocol lets one connection listen and be asked. Sentinels have no databases.
             let settings = access.settings(0).set_protocol(ProtocolVersion::RESP3);
-            let door = Door { settings, ..door.clone() };
+            let door = Door { settings, ..route.door.clone() };
             Compass::Sentinels(Arc::new(Sentinels::start(door, &addresses, service, early)))
         }
-    }
+        Topology::Cluster(seeds) => return Nodes::cluster(route, seeds),
+    };
+    Nodes::one(route, compass)
 }
 
 impl fmt::Debug for RedisStoreBuilder {

@@ -29,6 +29,11 @@ impl StoreClock {
         Timestamp::from_millis(offset.saturating_add(millis(self.start.elapsed())))
     }
 
+    /// What it was so long ago, or a little earlier.
+    pub(super) fn ago(&self, elapsed: Duration) -> Timestamp {
+        Timestamp::from_millis(self.now().as_millis().saturating_sub(millis(elapsed).saturating_add(1)))
+    }
+
     /// The store said that it is `now`.
     pub(super) fn anchor(&self, now: Timestamp) {
         self.offset.store(now.as_millis().saturating_sub(millis(self.start.elapsed())), Ordering::Relaxed);

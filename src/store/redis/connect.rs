@@ -40,6 +40,8 @@ pub(super) struct Route {
     pub(super) connections: usize,
     pub(super) scripts: Arc<Scripts>,
     pub(super) clock: Arc<StoreClock>,
+    /// Whether to ask each master if the Cluster is up.
+    pub(super) cluster: bool,
 }
 
 /// A master that answered on each of these connections.
@@ -158,8 +160,14 @@ async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Resu
     for script in route.scripts.all() {
         pipe.cmd("SCRIPT").arg("LOAD").arg(&script.code);
     }
+    if route.cluster {
+        pipe.cmd("CLUSTER").arg("INFO");
+    }
     let replies = ask(&route.door, connection, &pipe).await?;
     greeted(&replies)?;
+    if route.cluster {
+        serves(replies.last())?;
+    }
     let [_, _, _, time, replication, rest @ ..] = replies.as_slice() else {
         return Err(UnavailableKind::Disconnected.into());
     };
@@ -167,7 +175,10 @@ async fn question(route: &Route, connection: &mut MultiplexedConnection) -> Resu
     let clock_off = route.clock.anchor_to_reply(time);
     let replication = advice::text(replication);
     let history = advice::field(&replication, "master_replid").map(str::to_owned);
-    Ok(Answers { history, clock_off, advice: advice::of(&replication, rest) })
+    let mut advice = advice::of(&replication, rest);
+    // One of a Cluster stops by itself.
+    advice.retain(|advice| !(route.cluster && *advice == Advice::WritesAlone));
+    Ok(Answers { history, clock_off, advice })
 }
 
 fn greeting(door: &Door) -> Pipeline {
@@ -184,6 +195,16 @@ fn greeted(replies: &[Value]) -> Result<(), Unavailable> {
         reply.clone().extract_error().map_err(retry::unavailable)?;
     }
     if is_master(role) { Ok(()) } else { Err(UnavailableKind::NotMaster.into()) }
+}
+
+/// A master of a Cluster that does not see a majority of the others, or misses slots that it insists on, refuses all.
+fn serves(info: Option<&Value>) -> Result<(), Unavailable> {
+    match info.map(advice::text) {
+        Some(info) if advice::field(&info, "cluster_state") == Some("fail") => {
+            Err(Unavailable::new(UnavailableKind::Busy, "the Cluster is down, says the master"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Waits until a replica is the master. The promotion kills the connections of ordinary clients, so the one that watches

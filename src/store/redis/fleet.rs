@@ -3,6 +3,7 @@
 use redis::{RedisError, Value};
 
 use super::attempts::{Attempts, Failure};
+use super::nodes::Target;
 use super::{Shared, sound};
 use crate::clock::{Timestamp, millis};
 use crate::error::Unavailable;
@@ -12,18 +13,18 @@ impl Shared {
     /// Posts a card and reads all that are alive. Those of instances that ended are cleared away.
     pub(super) async fn post(&self, card: &Card, budget: &Budget) -> Result<Vec<Card>, Unavailable> {
         let key = format!("{}fleet", self.prefix);
-        let mut attempts = Attempts::begin(&self.link, self.policy, budget);
+        let mut attempts = Attempts::begin(&self.nodes, Target::Key(&key), self.policy, budget);
         loop {
             let attempt = attempts.next().await?;
-            let now = self.clock.now();
+            let now = attempt.shard.clock.now();
             let value = format!("{} {}", now.as_millis(), serde_json::to_string(&card.settings).unwrap_or_default());
-            let mut pipe = redis::pipe();
-            pipe.cmd("HSET").arg(&key).arg(&card.instance).arg(value);
-            pipe.cmd("PEXPIRE").arg(&key).arg(millis(CARD_LIFE));
-            pipe.cmd("HGETALL").arg(&key);
+            let (mut put, mut live, mut all) = (redis::cmd("HSET"), redis::cmd("PEXPIRE"), redis::cmd("HGETALL"));
+            put.arg(&key).arg(&card.instance).arg(value);
+            live.arg(&key).arg(millis(CARD_LIFE));
+            all.arg(&key);
+            let commands = vec![put, live, all];
             let exchange = async {
-                let mut connection = attempt.live.connection();
-                let mut replies = connection.send_packed_commands(&pipe, 0, pipe.len()).await?.into_iter();
+                let mut replies = attempt.call_all(commands).await?.into_iter();
                 let mut next = || sound(replies.next().unwrap_or(Value::Nil));
                 next()?;
                 next()?;
@@ -32,7 +33,7 @@ impl Shared {
                 if !dead.is_empty() {
                     let mut clear = redis::cmd("HDEL");
                     clear.arg(&key).arg(dead.into_iter().map(|(name, _)| name).collect::<Vec<_>>());
-                    connection.send_packed_command(&clear).await?;
+                    attempt.call(clear).await?;
                 }
                 Ok::<_, Failure>(alive)
             };

@@ -15,10 +15,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connect::{Connected, Route};
-use super::pubsub::{PubSub, Subscription};
 use super::repeat::Ended;
 use super::resolver::{Compass, Resolver};
-use super::sentinel::Sentinels;
 use super::url::Address;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
@@ -134,9 +132,7 @@ pub(super) struct Link {
     state: watch::Receiver<State>,
     reports: mpsc::Sender<Report>,
     resolver: JoinHandle<()>,
-    pubsub: PubSub,
-    sentinels: Option<Arc<Sentinels>>,
-    pub(super) ended: Arc<Ended>,
+    compass: Compass,
     pub(super) tally: Arc<Tally>,
     pub(super) retries: Retries,
     /// What a node that answers refuses is told, but not for each request.
@@ -145,25 +141,18 @@ pub(super) struct Link {
 
 impl Link {
     /// Starts the resolver; must be called in a Tokio runtime.
-    pub(super) fn start(route: Route, compass: Compass) -> Self {
+    pub(super) fn start(route: Route, compass: Compass, ended: Arc<Ended>) -> Self {
         let down = State::Down { since: Instant::now(), cause: UnavailableKind::Disconnected.into() };
         let (publish, state) = watch::channel(down);
         // Reports of one cause come in crowds; the first few are enough.
         let (reports, inbox) = mpsc::channel(16);
-        let (ended, tally) = (Arc::<Ended>::default(), Arc::<Tally>::default());
-        let sentinels = match &compass {
-            Compass::Node(_) => None,
-            Compass::Sentinels(sentinels) => Some(sentinels.clone()),
-        };
-        let pubsub = PubSub::new(route.door.clone(), state.clone());
-        let resolver = Resolver { route, compass, publish, reports: inbox, ended: ended.clone(), tally: tally.clone() };
+        let (to, tally) = (compass.clone(), Arc::<Tally>::default());
+        let resolver = Resolver { route, compass: to, publish, reports: inbox, ended, tally: tally.clone() };
         Self {
             state,
             reports,
             resolver: tokio::spawn(resolver.run()),
-            pubsub,
-            sentinels,
-            ended,
+            compass,
             tally,
             retries: Retries::default(),
             refusals: Throttle::default(),
@@ -178,13 +167,20 @@ impl Link {
         }
     }
 
-    /// The live connection, waiting for one until `deadline`. Fails at once when there was none for as long as a
-    /// request may wait (`patience`).
-    pub(super) async fn live(&self, deadline: Instant, patience: Duration) -> Result<Arc<Live>, Unavailable> {
+    /// The live connection, waiting for one until `deadline`; to this node, where it must be. Fails at once when there
+    /// was none for as long as a request may wait (`patience`).
+    pub(super) async fn live(
+        &self,
+        at: Option<&Address>,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<Arc<Live>, Unavailable> {
+        let is_there = |live: &Live| at.is_none_or(|at| at == live.address());
         let (mut state, mut waiting) = (self.state.clone(), None);
         loop {
             let up = match &*state.borrow_and_update() {
-                State::Up(live) => Ok(live.clone()),
+                State::Up(live) if is_there(live) => Ok(live.clone()),
+                State::Up(_) => Err(UnavailableKind::NotMaster.into()),
                 State::Down { since, cause } if since.elapsed() > patience => return Err(cause.clone()),
                 // A wrong password does not mend itself while a request waits.
                 State::Down { cause, .. } if cause.kind() == UnavailableKind::Denied => return Err(cause.clone()),
@@ -225,34 +221,18 @@ impl Link {
         let _ = self.reports.try_send((live.generation, cause));
     }
 
-    /// Whether this node is the master beyond doubt: under Sentinel, they have to say so.
-    pub(super) async fn confirm(&self, live: &Live, limit: Duration) -> Result<(), Unavailable> {
-        match &self.sentinels {
-            None => Ok(()),
-            Some(sentinels) => sentinels.confirm(live.address(), limit).await,
-        }
+    /// Whether this node is the master beyond doubt, and has these keys.
+    pub(super) async fn confirm(&self, node: &Address, keys: &[String], limit: Duration) -> Result<(), Unavailable> {
+        self.compass.confirm(node, keys, limit).await
     }
 
-    /// What is published on a channel from now on.
-    pub(super) fn subscribe(&self, channel: String) -> Subscription {
-        self.pubsub.subscribe(channel)
+    pub(super) fn is_up(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up(_))
     }
 
     /// The state now, and what it becomes.
-    pub(super) fn watch(&self) -> watch::Receiver<LinkState> {
-        let mut state = self.state.clone();
-        let now = public(&state.borrow_and_update());
-        let (send, receive) = watch::channel(now);
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    () = send.closed() => return,
-                    changed = state.changed() => if changed.is_err() { return },
-                }
-                send.send_replace(public(&state.borrow_and_update()));
-            }
-        });
-        receive
+    pub(super) fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
     }
 }
 
@@ -273,7 +253,8 @@ fn spread(waited: Duration, left: Duration) -> Duration {
     jitter((waited / SPREAD.0).min(SPREAD.1).min(left / 2))
 }
 
-fn public(state: &State) -> LinkState {
+/// What the application may know of it.
+pub(super) fn public(state: &State) -> LinkState {
     match state {
         State::Up(_) => LinkState::Up,
         State::Down { cause, .. } => LinkState::Down(cause.kind()),

@@ -37,6 +37,13 @@ pub(super) struct Ending {
     write: Write,
 }
 
+impl Ending {
+    /// Of the record.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 impl Ended {
     /// Remembers a write that was done, if it ended something.
     pub(super) fn note(&self, key: &str, write: &Write, generation: u64) {
@@ -102,7 +109,11 @@ async fn send(
 }
 
 fn outcome(reply: Value) -> Result<Option<Outcome>, Unavailable> {
-    let reply = reply.extract_error().map_err(retry::unavailable)?;
+    let reply = match reply.extract_error() {
+        // The slot has just moved, with what was ended in it: whoever has it now has that as well.
+        Err(error) if error.redirect_node().is_some() => return Ok(None),
+        reply => reply.map_err(retry::unavailable)?,
+    };
     match script::parse(&reply).map_err(retry::unavailable)? {
         (_, Reply::Decided(outcome)) => Ok(Some(outcome)),
         (_, Reply::Late | Reply::Undecided(_)) => Ok(None),
@@ -112,9 +123,8 @@ fn outcome(reply: Value) -> Result<Option<Outcome>, Unavailable> {
 /// Repeats the rest of the log-outs at a pace, and those that the old node acknowledged while it was being left.
 pub(super) async fn repeat_rest(
     live: Arc<Live>,
-    ended: Arc<Ended>,
-    from: Instant,
     rest: Vec<Ending>,
+    late: impl FnOnce(&Live) -> Vec<Ending>,
     scripts: Arc<Scripts>,
     clock: Arc<StoreClock>,
 ) -> Result<(), Unavailable> {
@@ -123,9 +133,7 @@ pub(super) async fn repeat_rest(
         sleep(Duration::from_millis(20)).await;
     }
     sleep(Duration::from_secs(1)).await;
-    let late = |ending: &Ending| ending.at >= from && ending.generation < live.generation();
-    let late: Vec<_> = ended.recent().into_iter().filter(late).collect();
-    repeat_until_done(&late, &live, &scripts, &clock).await
+    repeat_until_done(&late(&live), &live, &scripts, &clock).await
 }
 
 /// For as long as the node refuses, and somebody may still be under way with one of them.

@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-pub(super) use self::compass::Compass;
 use self::compass::told;
+pub(super) use self::compass::{Compass, Course};
 use self::outage::Outage;
 use super::clock::StoreClock;
 use super::connect::{Connected, Drivers, Route, connect, late, promoted};
@@ -64,7 +64,7 @@ impl Resolver {
         let (mut hints, mut last) = (self.compass.hints(), Last::default());
         // An old connection stays until those who are using it are done.
         let mut retired = JoinSet::new();
-        let mut outage = Outage::begin(UnavailableKind::Disconnected.into(), None);
+        let mut outage = Outage::begin(UnavailableKind::Disconnected.into(), None, None);
         loop {
             while retired.try_join_next().is_some() {}
             let connected = self.find(&mut outage, &mut hints, &mut last).await;
@@ -74,8 +74,8 @@ impl Resolver {
             self.tally.reset();
             outage = match end {
                 // One that comes again and again is told once; if it lasts, it is told in any case.
-                End::Broken(cause) => Outage::begin(cause, Some(&last.told)),
-                End::Moved => Outage::begin(UnavailableKind::NotMaster.into(), None),
+                End::Broken(cause) => Outage::begin(cause, Some(&last.told), self.compass.shard().as_ref()),
+                End::Moved => Outage::begin(UnavailableKind::NotMaster.into(), None, None),
             };
             self.publish.send_replace(outage.state());
         }
@@ -94,8 +94,9 @@ impl Resolver {
             };
             match tried {
                 Ok(connected) => return connected,
-                Err(cause) => self.publish.send_replace(outage.goes_on(cause)),
+                Err(cause) => self.publish.send_replace(outage.goes_on(cause, self.compass.shard().as_ref())),
             };
+            self.compass.stir();
             tokio::select! {
                 () = sleep(pause / 2 + jitter(pause / 2)) => pause = (pause * 2).min(PAUSE.1),
                 () = told(hints) => pause = PAUSE.0,
@@ -110,10 +111,8 @@ impl Resolver {
                 timeout(PROMOTION, promoted(&self.route.door, address)).await.map_err(late)?;
                 connect(&self.route, address).await?
             }
-            (Some(Hint { address, .. }), _) | (None, Compass::Node(address)) => connect(&self.route, address).await?,
-            (None, Compass::Sentinels(sentinels)) => {
-                connect(&self.route, &sentinels.master(self.route.door.limit).await?).await?
-            }
+            (Some(Hint { address, .. }), _) => connect(&self.route, address).await?,
+            (None, compass) => connect(&self.route, &compass.master(self.route.door.limit).await?).await?,
         };
         self.repeat(&mut connected, last).await?;
         Ok(connected)
@@ -127,6 +126,7 @@ impl Resolver {
             return Ok(());
         }
         let (from, mut endings) = (Instant::now(), self.ended.recent());
+        endings.retain(|ending| self.compass.has(&connected.address, ending.key()));
         let mut rest = endings.split_off(endings.len().min(REPEATED_FIRST));
         let work = repeat(&endings, &mut connected.connections[0], &self.route.scripts, &self.route.clock);
         match timeout(self.route.door.limit, work).await.map_err(late).and_then(|done| done) {
@@ -168,13 +168,19 @@ impl Resolver {
         (last.address, last.history) = (Some(connected.address), connected.history);
         last.beside = JoinSet::new();
         if let Some((from, rest)) = last.left.take() {
-            let (scripts, clock) = (self.route.scripts.clone(), self.route.clock.clone());
+            let (ended, compass) = (self.ended.clone(), self.compass.clone());
+            let late = move |live: &Live| {
+                let mut endings = ended.recent();
+                endings.retain(|ending| ending.at >= from && ending.generation < live.generation());
+                endings.retain(|ending| compass.has(live.address(), ending.key()));
+                endings
+            };
             last.owed.store(true, Ordering::Relaxed);
-            let owed = last.owed.clone();
-            let (live, ended) = (live.clone(), self.ended.clone());
+            let (live, owed) = (live.clone(), last.owed.clone());
+            let (scripts, clock) = (self.route.scripts.clone(), self.route.clock.clone());
             last.beside.spawn(async move {
                 // If it fails, the connection does, and all begins anew.
-                if repeat_rest(live, ended, from, rest, scripts, clock).await.is_ok() {
+                if repeat_rest(live, rest, late, scripts, clock).await.is_ok() {
                     owed.store(false, Ordering::Relaxed);
                 }
             });

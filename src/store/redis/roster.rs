@@ -2,8 +2,8 @@
 
 use redis::{Cmd, ErrorKind, RedisError, Value};
 
-use super::attempts::{Attempts, Failure};
-use super::link::Live;
+use super::attempts::{Attempt, Attempts, Failure};
+use super::nodes::Target;
 use super::script::Script;
 use super::{Shared, sound};
 use crate::clock::{Timestamp, millis};
@@ -55,12 +55,12 @@ impl RosterScripts {
 impl Shared {
     pub(super) async fn enrol(&self, name: Name, act: &Act, budget: &Budget) -> Result<Outcome, Unavailable> {
         let key = format!("{}u:{name}", self.prefix);
-        let mut attempts = Attempts::begin(&self.link, self.policy, budget);
+        let mut attempts = Attempts::begin(&self.nodes, Target::Key(&key), self.policy, budget);
         loop {
             let attempt = attempts.next().await?;
-            let not_after = self.clock.now().plus(attempt.limit);
+            let not_after = attempt.shard.clock.now().plus(attempt.limit);
             // None of them is done twice in effect, so a repeated one need not be recognised. After a late one, again.
-            let work = self.enrol_once(&attempt.live, &key, act, not_after);
+            let work = self.enrol_once(&attempt, &key, act, not_after);
             if let Some(Some(outcome)) = attempts.run(&attempt, work).await? {
                 return Ok(outcome);
             }
@@ -70,7 +70,7 @@ impl Shared {
     /// One attempt; none when it came after its time and did nothing.
     async fn enrol_once(
         &self,
-        live: &Live,
+        attempt: &Attempt,
         key: &str,
         act: &Act,
         not_after: Timestamp,
@@ -79,16 +79,16 @@ impl Shared {
         let send = async |known| {
             let mut cmd = script.command(known, key, not_after);
             arguments(&mut cmd, act);
-            live.connection().send_packed_command(&cmd).await
+            attempt.call(cmd).await
         };
         let reply = match send(true).await.and_then(sound) {
             Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => sound(send(false).await?)?,
             reply => reply?,
         };
         let (now, outcome) = parse(&reply)?;
-        self.clock.compare(now);
+        attempt.shard.clock.compare(now);
         if outcome.is_none() {
-            self.clock.anchor(now);
+            attempt.shard.clock.anchor(now);
         }
         outcome.transpose().map_err(Failure::from)
     }

@@ -4,6 +4,7 @@
 //! redis://[user:password@]host[:6379][/database]                         rediss, valkey, valkeys
 //! redis+sentinel://[user:password@]host[:26379],host…/service[/database] redis-sentinel, rediss+sentinel, …
 //!     ?sentinel_username=…&sentinel_password=…
+//! redis+cluster://[user:password@]host[:6379],host…                      redis-cluster, rediss+cluster, …
 //! unix:///path[?db=…&user=…&pass=…]                                      redis+unix, valkey+unix
 //! ```
 //!
@@ -32,7 +33,13 @@ pub(super) struct Place {
 pub(super) enum Topology {
     Node(Address),
     Socket(PathBuf),
-    Sentinels { addresses: Vec<Address>, service: String, access: Access },
+    Sentinels {
+        addresses: Vec<Address>,
+        service: String,
+        access: Access,
+    },
+    /// Some of its nodes.
+    Cluster(Vec<Address>),
 }
 
 /// A host and a port as they were said. The host is resolved at each dial.
@@ -95,7 +102,7 @@ pub(super) fn parse(url: &str) -> Result<Place, ConfigError> {
     let shown = if scheme.is_empty() { "…" } else { scheme };
     let refuse = |reason: &str| ConfigError::new("store", shown, reason);
     let Some((kind, tls)) = known(scheme) else {
-        return Err(refuse("must begin with redis://, rediss://, redis+sentinel:// or unix://"));
+        return Err(refuse("must begin with redis://, rediss://, redis+sentinel://, redis+cluster:// or unix://"));
     };
     let Some(rest) = url[scheme.len()..].strip_prefix("://") else {
         return Err(refuse("must go on with ://"));
@@ -108,7 +115,7 @@ pub(super) fn parse(url: &str) -> Result<Place, ConfigError> {
         Kind::Node => node(rest, query, tls),
         Kind::Socket => socket(rest, query),
         Kind::Sentinels => sentinels(rest, query, tls),
-        Kind::Cluster => Err("this version knows single nodes and Sentinel only".to_owned()),
+        Kind::Cluster => cluster(rest, query, tls),
     };
     place.map_err(|reason| refuse(&reason))
 }
@@ -143,7 +150,7 @@ fn node(rest: &str, query: &str, tls: bool) -> Result<Place, String> {
     let (access, hosts) = credentials(authority)?;
     let [_] = parameters(query, ["protocol"])?;
     if hosts.contains(',') {
-        return Err("names several hosts: for Sentinels write redis+sentinel://".to_owned());
+        return Err("names several hosts: write redis+sentinel:// or redis+cluster://".to_owned());
     }
     let address = address(hosts, 6379).map_err(|wrong| format!("the host {wrong}"))?;
     Ok(Place { topology: Topology::Node(address), tls, access, database: database(path.trim_end_matches('/'))? })
@@ -162,11 +169,7 @@ fn socket(rest: &str, query: &str) -> Result<Place, String> {
 fn sentinels(rest: &str, query: &str, tls: bool) -> Result<Place, String> {
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (access, hosts) = credentials(authority)?;
-    let count = hosts.split(',').count();
-    let addresses = hosts.split(',').enumerate().map(|(index, host)| {
-        address(host, 26379).map_err(|wrong| format!("Sentinel {} of {count} {wrong}", index + 1))
-    });
-    let addresses = addresses.collect::<Result<Vec<_>, _>>()?;
+    let addresses = addresses(hosts, 26379, "Sentinel")?;
     let (service, db) = path.split_once('/').unwrap_or((path, ""));
     let service = decode(service, "the service")?;
     if service.is_empty() || service.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -176,6 +179,26 @@ fn sentinels(rest: &str, query: &str, tls: bool) -> Result<Place, String> {
     let topology =
         Topology::Sentinels { addresses, service, access: Access { user, password }.check("sentinel_username")? };
     Ok(Place { topology, tls, access, database: database(db.trim_end_matches('/'))? })
+}
+
+fn cluster(rest: &str, query: &str, tls: bool) -> Result<Place, String> {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (access, hosts) = credentials(authority)?;
+    let [_] = parameters(query, ["protocol"])?;
+    let addresses = addresses(hosts, 6379, "node")?;
+    if database(path.trim_end_matches('/'))? != 0 {
+        return Err("a Cluster has no other database than 0".to_owned());
+    }
+    Ok(Place { topology: Topology::Cluster(addresses), tls, access, database: 0 })
+}
+
+/// A list of hosts; an error says which of them is wrong.
+fn addresses(hosts: &str, default: u16, what: &str) -> Result<Vec<Address>, String> {
+    let count = hosts.split(',').count();
+    let numbered = hosts.split(',').enumerate();
+    let address =
+        |(index, host)| address(host, default).map_err(|wrong| format!("{what} {} of {count} {wrong}", index + 1));
+    numbered.map(address).collect()
 }
 
 /// User and password, and what comes after them.

@@ -1,4 +1,4 @@
-//! The contract of a roster, a test for each sentence: in memory, and on a real Redis.
+//! The contract of a roster, a test for each sentence: in memory, on a real Redis, and on a real Cluster.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use stickless::{Cap, Handle};
 
 use super::subject::{HOUR, new_handle};
 
-/// Makes two tests of each sentence.
+/// Makes three tests of each sentence.
 macro_rules! on_every_roster {
     ($($sentence:ident,)+) => {
         mod memory {
@@ -23,6 +23,15 @@ macro_rules! on_every_roster {
             async fn $sentence() {
                 let server = crate::harness::RedisServer::start().await;
                 let store = stickless::store::RedisStore::connect(&server.unix_url()).expect("a store");
+                super::$sentence(&store).await;
+            })+
+        }
+
+        mod cluster {
+            $(#[tokio::test]
+            async fn $sentence() {
+                let url = crate::contract::cluster().await.url();
+                let store = stickless::store::RedisStore::connect(&url).expect("a store");
                 super::$sentence(&store).await;
             })+
         }

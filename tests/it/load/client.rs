@@ -76,6 +76,10 @@ impl Client {
         assert!(event.succeeded(), "the load cannot begin: {event:?}");
     }
 
+    pub(super) fn cookie(&self) -> Option<String> {
+        self.cookie.clone()
+    }
+
     pub(super) async fn work(mut self, first: Duration, pace: Duration, stop: Arc<AtomicBool>) -> Vec<Event> {
         let mut ticks = interval_at(Instant::now() + first, pace);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

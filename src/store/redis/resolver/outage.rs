@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::super::link::State;
+use super::super::url::Address;
 use crate::error::Unavailable;
 use crate::event::{self, Throttle};
 
@@ -14,16 +15,16 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// It is told now unless it was lately, or when it turns out to last.
-    pub(super) fn begin(cause: Unavailable, throttle: Option<&Throttle>) -> Self {
-        let told = throttle.is_some_and(|throttle| event::store_lost(throttle, &cause));
+    /// It is told now unless it was lately, or when it turns out to last. `shard` names the master, where there are several.
+    pub(super) fn begin(cause: Unavailable, throttle: Option<&Throttle>, shard: Option<&Address>) -> Self {
+        let told = throttle.is_some_and(|throttle| event::store_lost(throttle, &cause, shard));
         Self { since: Instant::now(), cause, told }
     }
 
     /// It goes on, now for this reason.
-    pub(super) fn goes_on(&mut self, cause: Unavailable) -> State {
+    pub(super) fn goes_on(&mut self, cause: Unavailable, shard: Option<&Address>) -> State {
         if !std::mem::replace(&mut self.told, true) {
-            event::store_down(&cause);
+            event::store_down(&cause, shard);
         }
         self.cause = cause;
         self.state()

@@ -57,9 +57,22 @@ fn sentinels_have_a_list_a_service_and_credentials_of_their_own() {
 }
 
 #[test]
+fn a_cluster_has_a_list_of_nodes_and_no_database() {
+    let schemes = [("redis+cluster", false), ("redis-cluster", false), ("valkey+cluster", false)];
+    for (scheme, tls) in schemes.into_iter().chain([("rediss+cluster", true), ("rediss-cluster", true)]) {
+        for path in ["", "/", "/0"] {
+            let place = read(&format!("{scheme}://app:p%40ss@a,b:1,[::1]:3{path}"));
+            let addresses = [("a", 6379), ("b", 1), ("::1", 3)].map(|(host, port)| Address::new(host, port));
+            assert_eq!(place.topology, Topology::Cluster(addresses.to_vec()), "{scheme}{path}");
+            assert_eq!((place.access, place.database, place.tls), (access("app", "p@ss"), 0, tls), "{scheme}{path}");
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_and_nothing_but_the_scheme_is_quoted() {
     let encoding = "is not percent-encoded UTF-8 (a % itself is written %25)";
-    let start = "must begin with redis://, rediss://, redis+sentinel:// or unix://";
+    let start = "must begin with redis://, rediss://, redis+sentinel://, redis+cluster:// or unix://";
     let service = "must name the service that the Sentinels watch: redis+sentinel://host,host/service";
     let cases = [
         ("hunter2", format!("…: {start}")),
@@ -82,7 +95,7 @@ fn what_is_wrong_is_named_and_nothing_but_the_scheme_is_quoted() {
         ("redis://[hunter2]", "redis: the host has something in brackets that is no IPv6 address".into()),
         ("redis://[::1]hunter2", "redis: the host has something after the closing bracket that is no port".into()),
         ("redis://hunter 2", "redis: the host has a character that no host has".into()),
-        ("redis://a,b", "redis: names several hosts: for Sentinels write redis+sentinel://".into()),
+        ("redis://a,b", "redis: names several hosts: write redis+sentinel:// or redis+cluster://".into()),
         ("redis://:hunter%2@h", format!("redis: the password {encoding}")),
         ("redis://:hunter%ff@h", format!("redis: the password {encoding}")),
         ("redis://h?hunter2", "redis: has a parameter that is not known; known are protocol".into()),
@@ -105,7 +118,12 @@ fn what_is_wrong_is_named_and_nothing_but_the_scheme_is_quoted() {
             "redis+sentinel://a/m?password=hunter2",
             "redis+sentinel: has a parameter that is not known; known are sentinel_username, sentinel_password".into(),
         ),
-        ("redis+cluster://:hunter2@a", "redis+cluster: this version knows single nodes and Sentinel only".into()),
+        ("redis+cluster://:hunter2@", "redis+cluster: node 1 of 1 is empty".into()),
+        ("redis+cluster://:hunter2@a,b:0", "redis+cluster: node 2 of 2 has a port that is not from 1 to 65535".into()),
+        ("redis-cluster://:hunter2@a/1", "redis-cluster: a Cluster has no other database than 0".into()),
+        ("redis+cluster://:hunter2@a/x", "redis+cluster: the database must be a number from 0".into()),
+        ("redis+cluster://u:@a", "redis+cluster: names a user without a password".into()),
+        ("redis+cluster://a?hunter2", "redis+cluster: has a parameter that is not known; known are protocol".into()),
     ];
     for (url, message) in cases {
         let error = parse(url).expect_err(url).to_string();

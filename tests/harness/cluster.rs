@@ -1,0 +1,248 @@
+//! A Redis Cluster of three masters and a replica of each.
+
+use std::ops::RangeInclusive;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use super::cli::info;
+use super::error::{Error, Result, or_panic};
+use super::fleet::Store;
+use super::port::free_port;
+use super::process::find_program;
+use super::redis::RedisServer;
+use super::replicated::wait_until;
+
+/// At first nodes 0, 1 and 2 are the masters, of a third of the slots each, and node 3 + n is the replica of node n.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<RedisServer>,
+    args: Vec<String>,
+}
+
+const MASTERS: usize = 3;
+/// Of the masters at first.
+const SLOTS: [RangeInclusive<u16>; MASTERS] = [0..=5460, 5461..=10922, 10923..=16383];
+/// After which a node that is silent is taken for failed.
+const NODE_TIMEOUT: &str = "2000";
+
+impl Cluster {
+    /// As the page on Redis says: one shard that is away stops no other.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&["--cluster-require-full-coverage", "no"]).await
+    }
+
+    /// With more options of redis-server, for all nodes.
+    pub(crate) async fn start_with(args: &[&str]) -> Self {
+        or_panic(Self::try_start_with(args).await)
+    }
+
+    async fn try_start_with(args: &[&str]) -> Result<Self> {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let nodes = join_all((0..2 * MASTERS).map(|_| node(&args))).await.into_iter().collect::<Result<Vec<_>>>()?;
+        let all = Self { nodes, args };
+        for (number, slots) in SLOTS.iter().enumerate() {
+            let (from, to, epoch) = (slots.start().to_string(), slots.end().to_string(), (number + 1).to_string());
+            all.nodes[number].try_cli(&["CLUSTER", "ADDSLOTSRANGE", &from, &to]).await?;
+            all.nodes[number].try_cli(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await?;
+        }
+        join_all((0..all.nodes.len()).map(|number| all.meet(number, 0..number))).await;
+        wait_until("all nodes know each other", async || all.each_sees(&all.everybody(), all.nodes.len(), 0).await)
+            .await?;
+        for replica in MASTERS..all.nodes.len() {
+            all.follow(replica, replica - MASTERS).await?;
+        }
+        all.calm().await;
+        Ok(all)
+    }
+
+    /// `redis+cluster://…`, with the addresses of all nodes.
+    pub(crate) fn url(&self) -> String {
+        self.url_through(&(0..self.nodes.len()).collect::<Vec<_>>())
+    }
+
+    /// With the addresses of these.
+    pub(crate) fn url_through(&self, seeds: &[usize]) -> String {
+        let hosts: Vec<String> = seeds.iter().map(|seed| format!("127.0.0.1:{}", self.nodes[*seed].port())).collect();
+        format!("redis+cluster://{}", hosts.join(","))
+    }
+
+    pub(crate) async fn id(&self, node: usize) -> String {
+        self.nodes[node].cli(&["CLUSTER", "MYID"]).await
+    }
+
+    /// Which node has a slot, by the word of the first that answers in time.
+    pub(crate) async fn owner(&self, slot: u16) -> usize {
+        let (_, lines) = self.view(&[]).await;
+        let owner = lines.iter().find(|line| ranges(line).any(|range| range.contains(&slot)));
+        let Some(line) = owner else { panic!("nobody has slot {slot}: {lines:#?}") };
+        self.number(line).unwrap_or_else(|| panic!("an unknown node: {line}"))
+    }
+
+    /// The slot of a key.
+    pub(crate) async fn slot(&self, key: &str) -> u16 {
+        let node = self.view(&[]).await.0;
+        self.nodes[node].cli(&["CLUSTER", "KEYSLOT", key]).await.parse().expect("a slot")
+    }
+
+    /// Waits until another node has the slots of this one, and says so itself; which, and how long that took.
+    pub(crate) async fn replaced(&self, old: usize, slot: u16) -> (usize, Duration) {
+        let begun = Instant::now();
+        let mut owner = old;
+        let replaced = async || {
+            let (_, lines) = self.view(&[old]).await;
+            let line = lines.iter().find(|line| ranges(line).any(|range| range.contains(&slot)));
+            owner = line.and_then(|line| self.number(line)).unwrap_or(old);
+            let role = self.nodes[owner].text("INFO replication").await.unwrap_or_default();
+            owner != old && info(&role, "role") == Some("master")
+        };
+        or_panic(wait_until("another master", replaced).await);
+        (owner, begun.elapsed())
+    }
+
+    /// A planned failover, done when this returns: the replica that is the master now.
+    pub(crate) async fn failover(&self, old: usize) -> usize {
+        let id = self.id(old).await;
+        let (_, lines) = self.view(&[]).await;
+        let replica = lines.iter().find(|line| line.split(' ').nth(3) == Some(&id)).and_then(|line| self.number(line));
+        let Some(replica) = replica else { panic!("node {old} has no replica: {lines:#?}") };
+        let slot = lines.iter().find(|line| line.starts_with(&id)).and_then(|line| Some(*ranges(line).next()?.start()));
+        self.nodes[replica].cli(&["CLUSTER", "FAILOVER"]).await;
+        self.replaced(old, slot.expect("it has slots")).await.0
+    }
+
+    /// Another node, without slots.
+    pub(crate) async fn add(&mut self) -> usize {
+        let node = or_panic(node(&self.args).await);
+        self.nodes.push(node);
+        let added = self.nodes.len() - 1;
+        self.meet(added, 0..added).await;
+        let count = self.nodes.len();
+        let known = async || self.each_sees(&self.everybody(), count, 16384).await;
+        or_panic(wait_until("all nodes know the new one", known).await);
+        added
+    }
+
+    /// Moves so many slots from one master to another, with all in them, as operators do it.
+    pub(crate) async fn reshard(&self, from: usize, to: usize, slots: u16) {
+        let (source, target, count) = (self.id(from).await, self.id(to).await, slots.to_string());
+        let entry = format!("127.0.0.1:{}", self.nodes[to].port());
+        let options = ["--cluster-from", &source, "--cluster-to", &target, "--cluster-slots", &count, "--cluster-yes"];
+        manage(&[&["reshard", &entry], &options[..]].concat()).await;
+    }
+
+    /// Lets the other nodes forget one that has no slots, and stops it.
+    pub(crate) async fn remove(&self, node: usize) {
+        let (id, entry) = (self.id(node).await, format!("127.0.0.1:{}", self.nodes[0].port()));
+        manage(&["del-node", &entry, &id]).await;
+        self.nodes[node].stop().await;
+    }
+
+    /// Waits until every slot is served and every running replica in step.
+    pub(crate) async fn calm(&self) {
+        let calm = async || {
+            let in_step = join_all(self.nodes.iter().map(in_step)).await.into_iter().all(|is| is);
+            in_step && self.each_sees(&self.everybody(), 0, 16384).await
+        };
+        or_panic(wait_until("calm", calm).await);
+    }
+
+    fn everybody(&self) -> Vec<usize> {
+        (0..self.nodes.len()).collect()
+    }
+
+    async fn meet(&self, node: usize, others: std::ops::Range<usize>) {
+        for other in others {
+            let bus = bus_of(&self.nodes[other].cli(&["CLUSTER", "NODES"]).await);
+            let port = self.nodes[other].port().to_string();
+            self.nodes[node].cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
+        }
+    }
+
+    async fn follow(&self, replica: usize, master: usize) -> Result<()> {
+        let id = self.id(master).await;
+        self.nodes[replica].try_cli(&["CLUSTER", "REPLICATE", &id]).await.map(drop)
+    }
+
+    /// Whether each of these that runs knows at least so many nodes, none of them half, and so many slots to be served.
+    async fn each_sees(&self, nodes: &[usize], count: usize, slots: usize) -> bool {
+        let sees = async |node: &usize| {
+            let server = &self.nodes[*node];
+            let Some(state) = server.text("CLUSTER INFO").await else { return true };
+            let Some(known) = server.text("CLUSTER NODES").await else { return true };
+            let whole = known.lines().count() >= count && !known.contains("handshake");
+            let ok = info(&state, "cluster_slots_ok").and_then(|count| count.parse().ok()).unwrap_or(0);
+            whole && ok >= slots && (slots == 0 || info(&state, "cluster_state") == Some("ok"))
+        };
+        join_all(nodes.iter().map(sees)).await.into_iter().all(|sees| sees)
+    }
+
+    /// What a node that answers says of all, and which node that is; these are not asked.
+    async fn view(&self, without: &[usize]) -> (usize, Vec<String>) {
+        for (number, node) in self.nodes.iter().enumerate().filter(|(number, _)| !without.contains(number)) {
+            if let Some(text) = node.text("CLUSTER NODES").await {
+                return (number, text.lines().map(str::to_owned).collect());
+            }
+        }
+        panic!("no node answers");
+    }
+
+    /// Which node a line is about.
+    fn number(&self, line: &str) -> Option<usize> {
+        let port = line.split(' ').nth(1)?.split('@').next()?.rsplit_once(':')?.1;
+        self.nodes.iter().position(|node| node.port().to_string() == port)
+    }
+}
+
+impl Store for Cluster {
+    fn url(&self) -> String {
+        self.url()
+    }
+}
+
+async fn node(args: &[String]) -> Result<RedisServer> {
+    let bus = free_port()?.to_string();
+    let mut all = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT, "--cluster-port", &bus];
+    // A replica that comes back is in step at once.
+    all.extend(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]);
+    all.extend(args.iter().map(String::as_str));
+    RedisServer::try_start_with(&all).await
+}
+
+async fn in_step(node: &RedisServer) -> bool {
+    let Some(text) = node.text("INFO replication").await else { return true };
+    info(&text, "role") == Some("master") || info(&text, "master_link_status") == Some("up")
+}
+
+/// The port of the Cluster's own traffic, from a node's own line.
+fn bus_of(nodes: &str) -> String {
+    let own = nodes.lines().find(|line| line.contains("myself")).and_then(|line| line.split(['@', ' ', ',']).nth(2));
+    own.unwrap_or_else(|| panic!("no port in {nodes}")).to_owned()
+}
+
+fn ranges(line: &str) -> impl Iterator<Item = RangeInclusive<u16>> {
+    line.split(' ').skip(8).filter(|word| !word.starts_with('[')).filter_map(|word| {
+        let (from, to) = word.split_once('-').unwrap_or((word, word));
+        Some(from.parse().ok()?..=to.parse().ok()?)
+    })
+}
+
+/// `redis-cli --cluster …`, once more when the nodes do not agree yet.
+async fn manage(args: &[&str]) {
+    for attempt in 1.. {
+        let program = or_panic(find_program("redis-cli"));
+        let mut command = tokio::process::Command::new(program);
+        command.arg("--cluster").args(args).stdin(Stdio::null()).kill_on_drop(true);
+        let output = command.output().await.expect("redis-cli runs");
+        if output.status.success() {
+            return;
+        }
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if attempt == 20 {
+            or_panic::<()>(Err(Error::ended("redis-cli --cluster", output.status, vec![said])));
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -152,7 +152,10 @@ impl<'a> Attempts<'a> {
         shard.link.tally.retried();
         let left = self.deadline - Instant::now();
         let pause = match self.last.kind() {
-            UnavailableKind::Busy => Policy::wait(left, self.policy.attempts - self.count, self.count),
+            // A failover under way takes a while, too.
+            UnavailableKind::Busy | UnavailableKind::Unconfirmed => {
+                Policy::wait(left, self.policy.attempts - self.count, self.count)
+            }
             _ => Policy::backoff(self.count),
         };
         sleep(pause.min(left)).await;

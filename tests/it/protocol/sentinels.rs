@@ -186,6 +186,20 @@ async fn a_miss_is_not_believed_while_a_failover_is_announced() {
 }
 
 #[tokio::test]
+async fn a_miss_waits_for_the_end_of_a_failover_within_the_budget() {
+    let (a, _b, council) = on_the_first_of_two().await;
+    let store = council.store(council.builder(3).budget(ms(3000))).await;
+    let (unknown, master) = (Subject::new(&store), format!("master main node {}", a.port()));
+    council.announce(3, "+try-failover", &master);
+    sleep(ms(20)).await;
+    let (loaded, ()) = tokio::join!(unknown.load(), async {
+        sleep(ms(800)).await;
+        council.announce(3, "-failover-abort-no-good-slave", &master);
+    });
+    assert_eq!(loaded, Loaded::Missing);
+}
+
+#[tokio::test]
 async fn sentinels_that_are_not_in_the_url_are_learned_and_listened_to() {
     let (_a, b, council) = on_the_first_of_two().await;
     let store = council.store(council.builder(1)).await;

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::super::link::State;
 use super::super::url::Address;
-use crate::error::Unavailable;
+use crate::error::{Unavailable, UnavailableKind};
 use crate::event::{self, Throttle};
 
 /// A time without a connection.
@@ -12,18 +12,20 @@ pub(super) struct Outage {
     pub(super) since: Instant,
     cause: Unavailable,
     pub(super) told: bool,
+    denied: bool,
 }
 
 impl Outage {
     /// It is told now unless it was lately, or when it turns out to last. `shard` names the master, where there are several.
     pub(super) fn begin(cause: Unavailable, throttle: Option<&Throttle>, shard: Option<&Address>) -> Self {
         let told = throttle.is_some_and(|throttle| event::store_lost(throttle, &cause, shard));
-        Self { since: Instant::now(), cause, told }
+        Self { since: Instant::now(), cause, told, denied: false }
     }
 
-    /// It goes on, now for this reason.
+    /// It goes on, now for this reason. One that only a person can mend is told even when another was told before.
     pub(super) fn goes_on(&mut self, cause: Unavailable, shard: Option<&Address>) -> State {
-        if !std::mem::replace(&mut self.told, true) {
+        let denied = cause.kind() == UnavailableKind::Denied && !std::mem::replace(&mut self.denied, true);
+        if !std::mem::replace(&mut self.told, true) || denied {
             event::store_down(&cause, shard);
         }
         self.cause = cause;

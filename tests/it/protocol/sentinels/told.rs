@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use stickless::store::{Budget, Store as _};
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -72,6 +73,19 @@ async fn a_new_master_whose_clock_is_off_is_warned_of_once_and_a_right_one_is_no
         assert!(lines.iter().all(|line| line.contains("WARN")), "{lines:#?}");
         assert_eq!((log.lines("store_switched").len(), log.lines("ERROR").len()), (1, 0), "{:#?}", log.lines(""));
     }
+}
+
+#[tokio::test]
+async fn a_password_that_is_wrong_after_a_restart_is_told_though_the_lost_connection_was() {
+    let (log, _guard) = Log::start();
+    let (a, _b, council) = on_the_first_of_two().await;
+    let store = council.store(council.builder(3)).await;
+    let wire = council.wire(a.port()).expect("seated");
+    wire.always("PING", Fault::Answer("-WRONGPASS invalid username-password pair or user is disabled.\r\n".into()));
+    wire.next("ROLE", [Fault::Close]);
+    store.ping(&Budget::default()).await.expect_err("it is not let in");
+    let lines = log.expect("store_down", 2).await;
+    assert!(lines[1].contains("WRONGPASS"), "{lines:#?}");
 }
 
 #[tokio::test]

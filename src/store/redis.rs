@@ -221,6 +221,11 @@ impl Store for RedisStore {
                 Some(Delivered::InTime(outcome)) => {
                     if let Outcome::Done(done) = &outcome {
                         shared.nodes.ended.note(&key, &to_repeat(write, done), attempt.live.generation());
+                        if attempt.shard.link.has_left(&attempt.live) {
+                            // What a node acknowledges that all have left is lost: the next one recognises it, or does it.
+                            first_sent = first_sent.or(Some(sent));
+                            continue;
+                        }
                     }
                     return Ok(outcome);
                 }

@@ -221,6 +221,14 @@ impl Link {
         let _ = self.reports.try_send((live.generation, cause));
     }
 
+    /// Whether the master is another by now, or this one said that it is none.
+    pub(super) fn has_left(&self, live: &Live) -> bool {
+        match &*self.state.borrow() {
+            State::Up(now) => now.address != live.address,
+            State::Down { cause, .. } => cause.kind() == UnavailableKind::NotMaster,
+        }
+    }
+
     /// Whether this node is the master beyond doubt, and has these keys.
     pub(super) async fn confirm(&self, node: &Address, keys: &[String], limit: Duration) -> Result<(), Unavailable> {
         self.compass.confirm(node, keys, limit).await

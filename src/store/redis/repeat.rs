@@ -124,7 +124,7 @@ fn outcome(reply: Value) -> Result<Option<Outcome>, Unavailable> {
 pub(super) async fn repeat_rest(
     live: Arc<Live>,
     rest: Vec<Ending>,
-    late: impl FnOnce(&Live) -> Vec<Ending>,
+    late: impl Fn(&Live) -> Vec<Ending>,
     scripts: Arc<Scripts>,
     clock: Arc<StoreClock>,
 ) -> Result<(), Unavailable> {
@@ -132,8 +132,12 @@ pub(super) async fn repeat_rest(
         repeat_until_done(portion, &live, &scripts, &clock).await?;
         sleep(Duration::from_millis(20)).await;
     }
-    sleep(Duration::from_secs(1)).await;
-    repeat_until_done(&late(&live), &live, &scripts, &clock).await
+    // Most of these are known at once, and their cookies would lead to their users again until then.
+    for pause in [Duration::ZERO, Duration::from_secs(1)] {
+        sleep(pause).await;
+        repeat_until_done(&late(&live), &live, &scripts, &clock).await?;
+    }
+    Ok(())
 }
 
 /// For as long as the node refuses, and somebody may still be under way with one of them.

@@ -1,6 +1,7 @@
 //! What the Sentinels say, and when: to the millisecond, which real ones do not allow.
 
 mod council;
+mod leaving;
 mod told;
 
 use std::time::Duration;

@@ -84,6 +84,32 @@
 //! [`log_out`](Session::log_out) destroys the record and removes the cookie; nothing in flight brings it back.
 //! [`State`] tells new, live and stale.
 //!
+//! # Users and their devices
+//!
+//! ```
+//! use axum::Json;
+//! use stickless::{Error, Session};
+//!
+//! async fn devices(session: Session) -> Result<Json<Vec<String>>, Error> {
+//!     let devices = session.devices().await?;
+//!     Ok(Json(devices.iter().map(|device| device.handle.to_string()).collect()))
+//! }
+//!
+//! async fn change_password(session: Session) -> Result<String, Error> {
+//!     // Store the new password first: that is the application's.
+//!     let ended = session.end_others().await?;
+//!     Ok(format!("{ended} other sessions were ended.\n"))
+//! }
+//! ```
+//!
+//! Every log-in enters its user's *roster* before its cookie is sent, at the cost of two round trips, so the list is
+//! complete: [`end_device`](Session::end_device), [`end_others`](Session::end_others) and
+//! [`end_everywhere`](Session::end_everywhere) mean what they say, and count exactly, also while that user's sessions are
+//! used, or log in, on other instances. Whoever began to log in before is refused with
+//! [`Ended`](ErrorKind::Ended). [`cap`](SessionLayerBuilder::cap) limits how many sessions a user may have.
+//! A session that others ended says why: [`State::Ended`]. [`Users`] does the same for administrators and jobs, and has
+//! the [endings](Users::endings) of all instances as a stream, by which long connections learn that theirs is over.
+//!
 //! # Limits
 //!
 //! A session ends when it was not used for [`idle`](SessionLayerBuilder::idle), and at the

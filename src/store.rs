@@ -248,7 +248,8 @@ pub enum Act {
     /// End it, leaving a tombstone.
     Destroy,
     /// End it on behalf of its user, whatever its generation, leaving a tombstone that says why. It is [`Outcome::Gone`]
-    /// when the record is another's, [`Outcome::Superseded`] when it came into its roster at or after `before`.
+    /// when the record is another's, [`Outcome::Superseded`] when it came into its roster at or after `before`. One that
+    /// was ended under the default [`WriteId`] for [`Reason::Everywhere`] can be ended for it once more: so it is counted.
     End {
         /// Whose it must be.
         user: String,

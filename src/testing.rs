@@ -75,6 +75,7 @@ pub struct TestStore {
 struct State {
     now: Timestamp,
     failing: Option<UnavailableKind>,
+    failing_on: Option<(Operation, UnavailableKind)>,
     writes_hang: bool,
     operations: Vec<Operation>,
 }
@@ -124,7 +125,7 @@ impl TestStore {
     pub fn new() -> Self {
         // Some day in 2020: a clock at zero would hide what goes wrong with real times.
         let now = Timestamp::from_millis(1_600_000_000_000);
-        let state = State { now, failing: None, writes_hang: false, operations: Vec::new() };
+        let state = State { now, failing: None, failing_on: None, writes_hang: false, operations: Vec::new() };
         let state = Arc::new(Mutex::new(state));
         let clock = state.clone();
         let now = move || clock.lock().unwrap_or_else(PoisonError::into_inner).now;
@@ -139,6 +140,11 @@ impl TestStore {
     /// From now on everything fails for this reason; with `None`, nothing any more. What fails changes nothing.
     pub fn fail(&self, reason: impl Into<Option<UnavailableKind>>) {
         self.look(|state| state.failing = reason.into());
+    }
+
+    /// From now on this one operation fails for this reason, and no other; with `None`, none any more.
+    pub fn fail_on(&self, operation: Operation, reason: impl Into<Option<UnavailableKind>>) {
+        self.look(|state| state.failing_on = reason.into().map(|reason| (operation, reason)));
     }
 
     /// From now on writes are neither done nor answered, or are again.
@@ -163,7 +169,8 @@ impl TestStore {
     fn note(&self, operation: Operation) -> Result<(), Unavailable> {
         self.look(|state| {
             state.operations.push(operation);
-            state.failing.map_or(Ok(()), |reason| Err(reason.into()))
+            let failing_on = state.failing_on.filter(|(on, _)| *on == operation).map(|(_, reason)| reason);
+            state.failing.or(failing_on).map_or(Ok(()), |reason| Err(reason.into()))
         })
     }
 }

@@ -183,7 +183,8 @@ impl Visit {
     ) -> Result<(), Error> {
         let now = self.layer().store.now();
         let faster = match behind {
-            Loaded::Tombstone | Loaded::Ended { .. } => true,
+            Loaded::Tombstone => true,
+            Loaded::Ended { at, .. } => now.since(*at) < GRACE,
             Loaded::Missing | Loaded::Unreadable(_) => false,
             Loaded::Found(record) => record.rotated.is_some_and(|at| now.since(at) < GRACE),
         };

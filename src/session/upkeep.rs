@@ -83,9 +83,8 @@ impl Upkeep {
     /// All its user's sessions were ended, and this one was not listed.
     async fn end(&self, store: &Arc<dyn AnyStore>, user: &str, epoch: u64) {
         let act = Act::End { user: user.to_owned(), before: Some(epoch), reason: Reason::Everywhere };
-        if matches!(self.write(store, act).await, Some(Outcome::Done(_) | Outcome::Gone)) {
-            self.leave(store).await;
-        }
+        // Who ends all of them may be on the way here, and counts it then. It stays listed for that.
+        self.write(store, act).await;
     }
 
     /// It ended meanwhile, perhaps before the roster heard that it is in use.
@@ -98,9 +97,9 @@ impl Upkeep {
     }
 
     async fn write(&self, store: &Arc<dyn AnyStore>, act: Act) -> Option<Outcome> {
-        // A slide does no harm twice; anything else must be recognised.
+        // A slide does no harm twice, an end is not to be claimed here; anything else must be recognised.
         let id = match &act {
-            Act::Slide { seen: None, .. } => WriteId::default(),
+            Act::Slide { seen: None, .. } | Act::End { .. } => WriteId::default(),
             _ => WriteId::random().ok()?,
         };
         let write = Write { handle: self.handle, generation: self.generation, id, act };

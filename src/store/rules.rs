@@ -50,7 +50,10 @@ pub(crate) struct Live {
 pub(crate) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
     let live = match kept {
         None => return on_nothing(write, now),
-        Some(Kept { what: What::Tombstone(by) | What::Ended { by, .. }, .. }) => return on_tombstone(*by, write, now),
+        Some(Kept { what: What::Ended { by, at, reason }, deadline }) => {
+            return on_ended((*by, *at, *reason), *deadline, write, now);
+        }
+        Some(Kept { what: What::Tombstone(by), .. }) => return on_tombstone(*by, write, now),
         Some(Kept { what: What::Live(live), .. }) => live,
     };
     if let Some((_, _, value)) = live.writes.iter().find(|(id, ..)| *id == write.id) {
@@ -122,6 +125,23 @@ fn on_tombstone(by: WriteId, write: &Write, now: Timestamp) -> (Outcome, Option<
         Act::End { .. } if by == write.id => (done(&Record::default(), now, None), None),
         Act::Bury => (done(&Record::default(), now, None), Some(tombstone(write.id, now))),
         Act::Apply(_) | Act::Slide { .. } | Act::Destroy | Act::End { .. } | Act::Place(_) => (Outcome::Gone, None),
+    }
+}
+
+/// A session that ended by itself, because it found the end of all before that got to it, is claimed by that once: it
+/// is to be counted.
+fn on_ended(
+    (by, at, reason): (WriteId, Timestamp, Reason),
+    deadline: Timestamp,
+    write: &Write,
+    now: Timestamp,
+) -> (Outcome, Option<Kept>) {
+    match write.act {
+        Act::End { reason: Reason::Everywhere, .. } if by == WriteId::default() && reason == Reason::Everywhere => {
+            let claimed = What::Ended { by: write.id, at, reason };
+            (done(&Record::default(), now, None), Some(Kept { what: claimed, deadline }))
+        }
+        _ => on_tombstone(by, write, now),
     }
 }
 

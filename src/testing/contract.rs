@@ -39,6 +39,16 @@ macro_rules! store_contract {
                 thousands_of_values_are_set_and_cleared_at_once,
                 a_change_leaves_the_life_alone,
             ;
+            endings:
+                an_end_leaves_a_tombstone_that_says_why_whatever_the_generation,
+                an_end_of_anothers_session_is_gone_and_changes_nothing,
+                an_end_spares_who_came_in_since,
+                a_session_without_a_place_came_in_when_it_was_born,
+                the_same_end_once_more_has_the_first_result_and_another_is_gone,
+                a_session_that_ended_by_itself_is_counted_once,
+                a_place_is_noted_under_exactly_this_generation,
+                a_log_in_notes_its_place_and_a_later_one_stays,
+            ;
             expectations:
                 a_change_is_made_while_its_expectation_holds,
                 a_conflict_tells_the_current_text_and_changes_nothing,

@@ -40,6 +40,7 @@ mod redis;
 mod replicated;
 mod sentinel;
 mod tcp_proxy;
+mod turned;
 mod watchdog;
 
 pub(crate) use authority::Authority;
@@ -64,3 +65,4 @@ pub(crate) use redis::RedisServer;
 pub(crate) use replicated::{Node, Replicated, Settings as ReplicatedSettings};
 pub(crate) use sentinel::Sentinel;
 pub(crate) use tcp_proxy::{Mode, TcpProxy};
+pub(crate) use turned::TurnedRedis;

@@ -24,6 +24,7 @@ use super::process::{Process, Signal, find_program};
 pub(crate) struct RedisServer {
     port: u16,
     args: Vec<String>,
+    env: Vec<(String, String)>,
     counts: AtomicU64,
     // The process before its directory: fields are dropped in this order.
     process: Process,
@@ -57,11 +58,21 @@ impl RedisServer {
     }
 
     pub(crate) async fn try_start_with(args: &[&str]) -> Result<Self> {
+        Self::try_start_in(args, &[]).await
+    }
+
+    /// In an environment of its own, such as one that turns its clock.
+    pub(crate) async fn start_in(env: &[(&str, &str)]) -> Self {
+        or_panic(Self::try_start_in(&[], env).await)
+    }
+
+    async fn try_start_in(args: &[&str], env: &[(&str, &str)]) -> Result<Self> {
         on_free_port(|port| async move {
             let dir = TempDir::new("redis")?;
             let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-            let process = launch(port, &dir, &args).await?;
-            Ok(Self { port, args, counts: AtomicU64::new(0), process, dir })
+            let env: Vec<_> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let process = launch(port, &dir, &args, &env).await?;
+            Ok(Self { port, args, env, counts: AtomicU64::new(0), process, dir })
         })
         .await
     }
@@ -106,7 +117,7 @@ impl RedisServer {
     /// Starts again on the same port, with the same options and directory; stops first when it still runs.
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
-        self.process = or_panic(launch(self.port, &self.dir, &self.args).await);
+        self.process = or_panic(launch(self.port, &self.dir, &self.args, &self.env).await);
         self.counts = AtomicU64::new(0);
     }
 
@@ -175,7 +186,7 @@ impl RedisServer {
     }
 }
 
-async fn launch(port: u16, dir: &TempDir, args: &[String]) -> Result<Process> {
+async fn launch(port: u16, dir: &TempDir, args: &[String], env: &[(String, String)]) -> Result<Process> {
     let port = port.to_string();
     let listen: &[&str] = if speaks_tls(args) { &["--port", "0", "--tls-port", &port] } else { &["--port", &port] };
     let socket = dir.path().join("redis.sock");
@@ -195,6 +206,7 @@ async fn launch(port: u16, dir: &TempDir, args: &[String]) -> Result<Process> {
         .arg("--unixsocket")
         .arg(&socket)
         .args(args)
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdout(Stdio::piped());
     let process = Process::spawn("redis-server", &mut command)?;
     let answers = || async { ping(&socket).await.is_some_and(|answer| !answer.starts_with("-LOADING")) };

@@ -42,6 +42,8 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
     let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).chain(idle).collect();
     let instance = Instance::start(&env).await;
     let browser = Browser::new(instance.url());
+    // It is connected, and nothing of that is seen.
+    assert_eq!(browser.get("/readyz").send().await.status, 200);
     let acts = [
         ("first write", "POST /set?k=a&v=1"),
         ("read", "GET /me"),

@@ -1,6 +1,7 @@
 //! The number and order of store calls for each kind of request.
 
 mod overtaken;
+mod rosters;
 mod visitor;
 
 use std::time::Duration;

@@ -2,10 +2,20 @@
 -- the tombstone's write id.
 -- id, user, before (0: any; else only if it came into its roster before this tick, or was born before it), reason
 
+-- The id of an end that nobody counts, as base64url of zeros.
+local UNCLAIMED = 'AAAAAAAAAAA'
+
 local id, user, before, reason = argument(), argument(), number(), argument()
 local old, instead, by = record()
-if instead == 'tombstone' and by == id then
-  return answer('done', 0, 0)
+if instead == 'tombstone' then
+  if by == id then
+    return answer('done', 0, 0)
+  end
+  -- It ended by itself when it found the end of all, before that got here, and is to be counted once.
+  if reason == 'everywhere' and by == UNCLAIMED and redis.call('HGET', key, 'y') == reason then
+    redis.call('HSET', key, 'w', id)
+    return {'done', now, 0, 0}
+  end
 end
 if not old then
   return answer(instead)

@@ -124,7 +124,10 @@
 //! Max-Age covers the longest life that the session can have, so it is sent rarely: on creation, log-in, rotation, a
 //! change of life, and when it was signed by an old key. A response that sets it is kept out of shared caches; one
 //! that looked at the session varies by `Cookie` and, unless the handler sets `Cache-Control`, is stored nowhere: a
-//! browser's back button would show it after the log-out. How to rotate keys without logging anyone out: [`KeyRing`].
+//! browser's back button would show it after the log-out. With an `ETag` or `Last-Modified` it is `private, no-cache`.
+//!
+//! Keys are 32 bytes or more, the same on all instances: `head -c 32 /dev/urandom | base64`. The first signs, all verify;
+//! how to rotate them without logging anyone out, and how to log everybody out at once: [`KeyRing`].
 //!
 //! The cookie is for the host that set it, alone, unless [`cookie_domain`](SessionLayerBuilder::cookie_domain) names a
 //! domain that its subdomains share, or [`cookie_domains`](SessionLayerBuilder::cookie_domains) several, of which the
@@ -134,12 +137,56 @@
 //!
 //! # Errors
 //!
-//! * [`Unavailable`]: the store could not say. 503 with `Retry-After`, and not a word about the cookie: a blip logs
-//!   nobody out. Every request ends within [`budget`](store::RedisStoreBuilder::budget).
+//! | answer | when | the cookie |
+//! |---|---|---|
+//! | 409 | the session was ended or logged in anew while the request was under way: nothing that it staged was stored | left alone |
+//! | 413 | with what others stored meanwhile, the session would be larger than its [`Limits`] | left alone |
+//! | 503 with `Retry-After` | the store could not say; what was staged was stored whole or not at all, and is not stored later | left alone |
+//!
+//! The layer gives these in place of the handler's answer, without a body; extractors and operations have them as
+//! errors:
+//!
+//! * [`Unavailable`]: the store could not say, and its [`kind`](Unavailable::kind) says why. A blip logs nobody out. Every
+//!   request ends within [`budget`](store::RedisStoreBuilder::budget), 1 s by default, of time in store calls.
 //! * [`Error`]: an operation was refused; its [`kind`](Error::kind) says why, its [`status`](Error::status) what a
 //!   client may know. Both are responses in axum.
-//! * 409: the session was ended or logged in anew while the request was under way, so what it staged was not stored.
-//! * [`ConfigError`]: a setting that cannot work, by name, when the layer is built.
+//! * [`ConfigError`]: a setting that cannot work, by name, when the layer or the store is built.
+//!
+//! A handler that can do without the session while the store is away says so:
+//!
+//! ```
+//! use stickless::{Session, Unavailable};
+//!
+//! async fn front_page(session: Result<Session, Unavailable>) -> String {
+//!     match session {
+//!         Ok(session) => format!("Hello, {}.", session.user().as_deref().unwrap_or("stranger")),
+//!         Err(_) => "Hello.".to_owned(),
+//!     }
+//! }
+//! ```
+//!
+//! # Redis, Sentinel, Cluster
+//!
+//! The URL of [`RedisStore::connect`](store::RedisStore::connect) says where the store is: one node, one that Sentinels
+//! watch, or a Cluster. The application starts also while it is away. Attempts, time-outs and the budget are options of
+//! [`RedisStoreBuilder`](store::RedisStoreBuilder); a budget longer than the Sentinels' `down-after` rides out a failover.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use stickless::store::{LinkState, RedisStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+//! let store = RedisStore::builder("redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/mymaster")
+//!     .budget(Duration::from_secs(3))
+//!     .build()?;
+//! // For a readiness probe: whether there is a connection to a master that answers.
+//! let is_ready = *store.watch().borrow() == LinkState::Up;
+//! # Ok(()) }
+//! ```
+//!
+//! Which settings of the server log users out is in the repository's `docs/redis.md`; those that can be read are looked
+//! at, and told in the log as `advice`. What the crate has to say, it says as `tracing` events with a field `event`:
+//! `store_up`, `store_down`, `drift`, `fleet_disagrees`, and others.
 //!
 //! # Behind nginx
 //!

@@ -81,6 +81,14 @@ struct State {
 }
 
 /// What a store was asked.
+///
+/// ```
+/// use stickless::testing::{Operation, TestStore};
+///
+/// // A page that must not read the session.
+/// let store = TestStore::new();
+/// assert!(!store.operations().contains(&Operation::Load));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -122,6 +130,13 @@ pub enum Operation {
 
 impl TestStore {
     /// A store with nothing in it.
+    ///
+    /// ```
+    /// use stickless::testing::TestStore;
+    ///
+    /// let store = TestStore::new();
+    /// assert!(store.inner().is_empty());
+    /// ```
     pub fn new() -> Self {
         // Some day in 2020: a clock at zero would hide what goes wrong with real times.
         let now = Timestamp::from_millis(1_600_000_000_000);
@@ -133,11 +148,26 @@ impl TestStore {
     }
 
     /// Turns the clock on. Sessions whose life is over by then are gone.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickless::testing::TestStore;
+    ///
+    /// TestStore::new().advance(Duration::from_secs(60));
+    /// ```
     pub fn advance(&self, time: Duration) {
         self.look(|state| state.now = Timestamp::from_millis(state.now.as_millis().saturating_add(millis(time))));
     }
 
     /// From now on everything fails for this reason; with `None`, nothing any more. What fails changes nothing.
+    ///
+    /// ```
+    /// use stickless::{UnavailableKind, testing::TestStore};
+    ///
+    /// let store = TestStore::new();
+    /// store.fail(UnavailableKind::TimedOut);
+    /// store.fail(None); // it is back
+    /// ```
     pub fn fail(&self, reason: impl Into<Option<UnavailableKind>>) {
         self.look(|state| state.failing = reason.into());
     }
@@ -148,16 +178,36 @@ impl TestStore {
     }
 
     /// From now on writes are neither done nor answered, or are again.
+    ///
+    /// ```
+    /// use stickless::testing::TestStore;
+    ///
+    /// let store = TestStore::new();
+    /// store.hang_writes(true);
+    /// store.hang_writes(false);
+    /// ```
     pub fn hang_writes(&self, hang: bool) {
         self.look(|state| state.writes_hang = hang);
     }
 
     /// What it was asked since this was called last, in order; also what failed.
+    ///
+    /// ```
+    /// use stickless::testing::TestStore;
+    ///
+    /// assert!(TestStore::new().operations().is_empty());
+    /// ```
     pub fn operations(&self) -> Vec<Operation> {
         self.look(|state| std::mem::take(&mut state.operations))
     }
 
     /// The store behind it: what is asked there is not written down, and does not fail.
+    ///
+    /// ```
+    /// use stickless::testing::TestStore;
+    ///
+    /// assert_eq!(TestStore::new().inner().len(), 0);
+    /// ```
     pub fn inner(&self) -> &MemoryStore {
         &self.store
     }
@@ -228,6 +278,10 @@ impl fmt::Debug for TestStore {
 
 impl Operation {
     /// In lower case, as in `log-in`.
+    ///
+    /// ```
+    /// assert_eq!(stickless::testing::Operation::Load.as_str(), "load");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Load => "load",

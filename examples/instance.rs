@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
             // One line, whatever stands in a value.
-            eprintln!("{}", line.replace(char::is_control, " "));
+            eprintln!("{}", line.replace(['\n', '\r'], " "));
             ExitCode::from(2)
         }
     }

@@ -130,7 +130,8 @@ fn check(domain: &str) -> Result<String, &'static str> {
     if !name.contains('.') {
         return Err("must be a domain of two labels or more");
     }
-    if psl::domain_str(&name).is_none() {
+    // Of a rule such as *.kawasaki.jp Chromium takes kawasaki.jp, too, for a suffix.
+    if psl::domain_str(&name).is_none() || psl::domain_str(&format!("any-label.{name}")).is_none() {
         return Err("is a public suffix, under which others have names too: browsers drop such a cookie");
     }
     Ok(name)
@@ -159,6 +160,9 @@ mod tests {
             ("me.github.io", "me.github.io"),
             ("app.internal", "app.internal"),
             ("a.公司.cn", "a.xn--55qx5d.cn"),
+            ("city.kawasaki.jp", "city.kawasaki.jp"),
+            ("a.b.kawasaki.jp", "a.b.kawasaki.jp"),
+            ("www.ck", "www.ck"),
         ];
         for (given, kept) in accepted {
             assert_eq!(check(given).as_deref(), Ok(kept), "{given}");
@@ -174,6 +178,9 @@ mod tests {
             ("github.io", "public suffix"),
             ("公司.cn", "public suffix"),
             ("s3.amazonaws.com", "public suffix"),
+            ("a.kawasaki.jp", "public suffix"),
+            ("kawasaki.jp", "public suffix"),
+            ("any-label.ck", "public suffix"),
             ("127.0.0.1", "address"),
             ("::1", "address"),
             ("[::1]", "address"),

@@ -173,6 +173,14 @@ impl TestStore {
     }
 
     /// From now on this one operation fails for this reason, and no other; with `None`, none any more.
+    ///
+    /// ```
+    /// use stickless::UnavailableKind;
+    /// use stickless::testing::{Operation, TestStore};
+    ///
+    /// // Sessions can be read, and not ended.
+    /// TestStore::new().fail_on(Operation::Destroy, UnavailableKind::Refused);
+    /// ```
     pub fn fail_on(&self, operation: Operation, reason: impl Into<Option<UnavailableKind>>) {
         self.look(|state| state.failing_on = reason.into().map(|reason| (operation, reason)));
     }

@@ -1,6 +1,7 @@
 //! Three masters with a replica each: what users see of a Cluster in trouble, and of one that is rebuilt.
 
 mod failovers;
+mod misses;
 mod seeds;
 mod slots;
 

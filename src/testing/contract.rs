@@ -1,4 +1,4 @@
-//! The contract of a store: each sentence at [`Store`]'s methods as a function that panics where it does not hold.
+//! The contract of a store: each sentence at [`Store`](crate::store::Store)'s methods as a function that panics where it does not hold.
 
 /// Hands the names of all sentences to a macro, module by module, for a test of each: those of a store's author, and
 /// those of this crate.

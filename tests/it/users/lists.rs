@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, own, until, user};
-use crate::harness::{Browser, Fleet, Replicated, Store, percent, record_key};
+use crate::harness::{Browser, Cluster, Fleet, Replicated, Store, percent, record_key};
 
 #[tokio::test]
 async fn twenty_sessions_are_listed_and_one_the_others_and_all_are_ended() {
@@ -15,6 +15,12 @@ async fn twenty_sessions_are_listed_and_one_the_others_and_all_are_ended() {
 #[tokio::test]
 async fn under_sentinel_too_sessions_are_listed_and_one_the_others_and_all_are_ended() {
     let fleet = Fleet::start_on(Replicated::start().await, 3, &[]).await;
+    listed_and_ended(&fleet).await;
+}
+
+#[tokio::test]
+async fn on_a_cluster_too_sessions_are_listed_and_one_the_others_and_all_are_ended() {
+    let fleet = Fleet::start_on(Cluster::start().await, 3, &[]).await;
     listed_and_ended(&fleet).await;
 }
 

@@ -8,6 +8,7 @@
 //! | the instance's card, once a minute | `HSET`, `PEXPIRE`, `HGETALL` |
 
 mod advice;
+mod apply;
 mod attempts;
 mod builder;
 mod clock;
@@ -16,6 +17,7 @@ mod connect;
 mod dial;
 mod fleet;
 mod link;
+mod load;
 mod nodes;
 mod pubsub;
 mod read;
@@ -29,32 +31,29 @@ mod tls;
 mod url;
 mod whole;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use futures_util::stream::{FuturesUnordered, StreamExt as _, iter, unfold};
-use redis::{Cmd, RedisError, Value};
+use futures_util::stream::{StreamExt as _, iter, unfold};
+use redis::{RedisError, Value};
 use tokio::sync::watch;
 
 pub(crate) use self::advice::Advice;
-use self::attempts::{Attempt, Attempts, Failure};
+use self::attempts::Attempts;
 pub use self::builder::RedisStoreBuilder;
-use self::connect::is_master;
 pub use self::dial::{Dial, Stream};
 pub use self::link::LinkState;
 use self::nodes::{Nodes, Target};
 use self::pubsub::{Heard, Subscription};
-use self::script::{Delivery, Reply, Scripts};
+use self::script::Scripts;
 pub(crate) use self::url::Address;
-use super::retry::{self, Policy, Remedy};
+use super::retry::Policy;
 use super::roster::{Act, Name, Roster};
 use super::{
-    Budget, Card, Done, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write, endings, roster as rosters,
+    Budget, Card, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write, endings, roster as rosters,
 };
-use crate::error::{ConfigError, Unavailable, UnavailableKind};
+use crate::error::{ConfigError, Unavailable};
 use crate::id::Handle;
 
 /// The channel on which endings are announced.
@@ -194,46 +193,11 @@ impl RedisStore {
 
 impl Store for RedisStore {
     async fn load(&self, handles: &[Handle], budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
-        if handles.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys: Vec<String> = handles.iter().map(|handle| self.shared.key(*handle)).collect();
-        let first = self.shared.read_all(&keys, false, budget).await?;
-        let found = first.iter().any(|loaded| matches!(loaded, Loaded::Found(_)));
-        if found || !first.contains(&Loaded::Missing) {
-            return Ok(first);
-        }
-        // A node that is no longer the master answers an empty record without an error.
-        self.shared.read_all(&keys, true, budget).await
+        self.shared.load(handles, budget).await
     }
 
     async fn apply(&self, write: &Write, budget: &Budget) -> Result<Outcome, Unavailable> {
-        let (shared, key) = (&*self.shared, self.shared.key(write.handle));
-        let mut attempts = Attempts::begin(&shared.nodes, Target::Key(&key), shared.policy, budget);
-        let mut first_sent: Option<Instant> = None;
-        loop {
-            let attempt = attempts.next().await?;
-            // By the clock of the node that it is sent to.
-            let (sent, clock) = (Instant::now(), &attempt.shard.clock);
-            let not_after = clock.now().plus(attempt.limit);
-            let delivery = Delivery { not_after, first_sent: first_sent.map(|first| clock.ago(sent - first)) };
-            match attempts.run(&attempt, shared.deliver(&attempt, &key, write, delivery)).await? {
-                Some(Delivered::InTime(outcome)) => {
-                    if let Outcome::Done(done) = &outcome {
-                        shared.nodes.ended.note(&key, &to_repeat(write, done), attempt.live.generation());
-                        if attempt.shard.link.has_left(&attempt.live) {
-                            // What a node acknowledges that all have left is lost: the next one recognises it, or does it.
-                            first_sent = first_sent.or(Some(sent));
-                            continue;
-                        }
-                    }
-                    return Ok(outcome);
-                }
-                // It did nothing, so it does not count as sent.
-                Some(Delivered::Late) => {}
-                None => first_sent = first_sent.or(Some(sent)),
-            }
-        }
+        self.shared.apply(write, budget).await
     }
 
     fn now(&self) -> Timestamp {
@@ -250,34 +214,7 @@ impl Store for RedisStore {
 
     /// Of a Cluster: whether most of the masters do.
     async fn ping(&self, budget: &Budget) -> Result<(), Unavailable> {
-        let shards = self.shared.nodes.shards();
-        if shards.is_empty() {
-            return self.shared.read(Target::Any, &[], true, budget).await.map(|_| ());
-        }
-        let ask = |shard| self.shared.read(Target::Shard(shard), &[], true, budget);
-        let mut asked: FuturesUnordered<_> = shards.iter().map(ask).collect();
-        let (mut well, mut last) = (0, Unavailable::from(UnavailableKind::Disconnected));
-        while let Some(answer) = asked.next().await {
-            match answer {
-                Ok(_) => well += 1,
-                Err(cause) => last = cause,
-            }
-            if well * 2 > shards.len() {
-                return Ok(());
-            }
-        }
-        Err(last)
-    }
-}
-
-/// What is repeated of a write that was done. A session that others ended is destroyed under the generation that it had,
-/// so that whoever logs in with it afterwards stays.
-fn to_repeat<'a>(write: &'a Write, done: &Done) -> Cow<'a, Write> {
-    match write.act {
-        super::Act::End { .. } => {
-            Cow::Owned(Write { act: super::Act::Destroy, generation: done.generation, ..write.clone() })
-        }
-        _ => Cow::Borrowed(write),
+        self.shared.ping(budget).await
     }
 }
 
@@ -310,113 +247,6 @@ impl Shared {
         handle.push_to(&mut key);
         key
     }
-
-    /// Reads records; on a Cluster each from its own shard.
-    async fn read_all(&self, keys: &[String], doubtful: bool, budget: &Budget) -> Result<Vec<Loaded>, Unavailable> {
-        if !self.nodes.is_cluster() {
-            return self.read(Target::Any, keys, doubtful, budget).await;
-        }
-        try_join_all(keys.iter().map(|key| self.read_one(key, doubtful, budget))).await
-    }
-
-    async fn read_one(&self, key: &String, doubtful: bool, budget: &Budget) -> Result<Loaded, Unavailable> {
-        let read = self.read(Target::Key(key), std::slice::from_ref(key), doubtful, budget).await?;
-        read.into_iter().next().ok_or_else(|| UnavailableKind::Disconnected.into())
-    }
-
-    /// Reads records from one node.
-    async fn read(
-        &self,
-        target: Target<'_>,
-        keys: &[String],
-        doubtful: bool,
-        budget: &Budget,
-    ) -> Result<Vec<Loaded>, Unavailable> {
-        let mut attempts = Attempts::begin(&self.nodes, target, self.policy, budget);
-        loop {
-            let attempt = attempts.next().await?;
-            let look = async {
-                let records = read_records(&attempt, keys, doubtful).await?;
-                if doubtful && records.contains(&Loaded::Missing) {
-                    // Within the attempt: its own time-out would be taken for the node's.
-                    let limit = attempt.limit * 3 / 4;
-                    attempt.shard.link.confirm(attempt.owner(), keys, limit).await?;
-                }
-                Ok(records)
-            };
-            if let Some(records) = attempts.run(&attempt, look).await? {
-                return Ok(records);
-            }
-        }
-    }
-
-    /// Sends a write once; a second time, with the script itself, to a server that does not know it.
-    async fn deliver(
-        &self,
-        attempt: &Attempt,
-        key: &str,
-        write: &Write,
-        delivery: Delivery,
-    ) -> Result<Delivered, Failure> {
-        let script = self.scripts.of(&write.act);
-        let send = async |known| attempt.call(script::command(script, known, key, write, delivery)).await;
-        let reply = match send(true).await.and_then(sound) {
-            Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => sound(send(false).await?)?,
-            reply => reply?,
-        };
-        let (now, reply) = script::parse(&reply)?;
-        attempt.shard.clock.compare(now);
-        match reply {
-            Reply::Decided(outcome) => Ok(Delivered::InTime(outcome)),
-            Reply::Late => {
-                attempt.shard.clock.anchor(now);
-                Ok(Delivered::Late)
-            }
-            Reply::Undecided(unavailable) => Err(unavailable.into()),
-        }
-    }
-}
-
-/// What became of one delivery of a write.
-enum Delivered {
-    InTime(Outcome),
-    /// It came after its time and did nothing.
-    Late,
-}
-
-/// Reads records in one pipeline, its replies one by one; `doubtful` asks along with it whether this is the master.
-async fn read_records(attempt: &Attempt, keys: &[String], doubtful: bool) -> Result<Vec<Loaded>, Failure> {
-    let mut commands = Vec::with_capacity(2 * keys.len() + usize::from(doubtful));
-    for key in keys {
-        for name in ["HGETALL", "PTTL"] {
-            // Room for the whole command at once: they are all as long.
-            let mut command = Cmd::with_capacity(2, name.len() + key.len());
-            command.arg(name).arg(key);
-            commands.push(command);
-        }
-    }
-    if doubtful {
-        commands.push(redis::cmd("ROLE"));
-    }
-    let mut replies = attempt.call_all(commands).await?.into_iter();
-    let mut next = || sound(replies.next().unwrap_or(Value::Nil));
-    let mut records = Vec::with_capacity(keys.len());
-    for _ in keys {
-        let (hash, pttl) = (next(), next()?);
-        let loaded = match hash {
-            Ok(hash) => read::loaded(&hash, &pttl),
-            // Not a hash: this session alone is unreadable.
-            Err(error) if retry::remedy(&error).1 == UnavailableKind::Corrupt => {
-                Err(Unavailable::new(UnavailableKind::Corrupt, error))
-            }
-            Err(error) => return Err(error.into()),
-        };
-        records.push(loaded.unwrap_or_else(Loaded::Unreadable));
-    }
-    if doubtful && !is_master(&next()?) {
-        return Err(UnavailableKind::NotMaster.into());
-    }
-    Ok(records)
 }
 
 /// The reply, if it is no error. None of ours has errors inside, so it is not taken apart to look for them.

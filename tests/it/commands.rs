@@ -132,6 +132,7 @@ fn scripts_and_code_use_no_command_newer_than_redis_6_2() {
         include_str!("../../src/store/redis/bury.lua"),
         include_str!("../../src/store/redis/advice.rs"),
         include_str!("../../src/store/redis/attempts.rs"),
+        include_str!("../../src/store/redis/load.rs"),
         include_str!("../../src/store/redis/cluster/keeper.rs"),
         include_str!("../../src/store/redis/cluster/view.rs"),
         include_str!("../../src/store/redis/end.lua"),

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 
+use super::json::{decode, encode};
 use super::standing::Standing;
 use super::write::Along;
-use super::{Session, Visit, decode, encode};
+use super::{Session, Visit};
 use crate::error::{Error, ErrorKind, Unavailable, UnavailableKind};
 use crate::store::{Add, Intent, Outcome, integer};
 

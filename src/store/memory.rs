@@ -1,31 +1,28 @@
 //! A store in this process's memory: for one instance, examples and tests.
 
-use std::collections::{BTreeSet, HashMap};
+mod builder;
+mod sessions;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
 
 use tokio::sync::broadcast;
 
+pub use self::builder::MemoryStoreBuilder;
+use self::sessions::Sessions;
 use super::roster::memory::Rosters;
 use super::roster::{self, Name, Roster};
 use super::rules::{Kept, What, carry_out};
 use super::{Budget, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write};
-use crate::clock::millis;
-use crate::error::{Unavailable, UnavailableKind};
+use crate::error::Unavailable;
 use crate::id::Handle;
 use crate::record::Record;
-
-/// How many expired entries one write clears away: more than it can add, so that they never pile up.
-const SWEEP: usize = 8;
-/// Endings that wait for a slow listener; beyond them the oldest are dropped, and it hears of a gap.
-const NEWS: usize = 1024;
 
 /// Records in memory, bounded, shared by its clones.
 ///
 /// Expired records are cleared away by later writes; there is no timer. When it is full, the anonymous session that
 /// is nearest to its end goes first, then the oldest note of a log-out. A logged-in user's session never goes: when
-/// there is nothing else, new sessions are refused with [`UnavailableKind::Refused`].
+/// there is nothing else, new sessions are refused with [`UnavailableKind::Refused`](crate::UnavailableKind::Refused).
 ///
 /// ```
 /// use stickless::{KeyRing, SessionLayer, store::MemoryStore};
@@ -62,7 +59,7 @@ impl MemoryStore {
     /// let store = stickless::store::MemoryStore::builder().capacity(1000).build();
     /// ```
     pub fn builder() -> MemoryStoreBuilder {
-        MemoryStoreBuilder { capacity: 100_000, clock: Box::new(steady_clock()) }
+        MemoryStoreBuilder::new()
     }
 
     /// How many records and tombstones it holds now, expired ones that are not cleared away included.
@@ -154,77 +151,6 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
-/// Settings of a [`MemoryStore`].
-///
-/// ```
-/// use stickless::store::{MemoryStore, Store as _, Timestamp};
-///
-/// // A clock that stands still.
-/// let store = MemoryStore::builder().capacity(1000).clock(|| Timestamp::from_millis(7)).build();
-/// assert_eq!(store.now(), Timestamp::from_millis(7));
-/// ```
-pub struct MemoryStoreBuilder {
-    capacity: usize,
-    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
-}
-
-impl MemoryStoreBuilder {
-    /// How many sessions it holds at most. Default: 100,000.
-    ///
-    /// ```
-    /// let store = stickless::store::MemoryStore::builder().capacity(1000).build();
-    /// ```
-    #[must_use]
-    pub fn capacity(mut self, sessions: usize) -> Self {
-        self.capacity = sessions;
-        self
-    }
-
-    /// The clock that its limits are judged by. Default: this machine's, without its jumps.
-    ///
-    /// ```
-    /// use stickless::store::{MemoryStore, Store as _, Timestamp};
-    ///
-    /// // A clock that stands still.
-    /// let store = MemoryStore::builder().capacity(1000).clock(|| Timestamp::from_millis(7)).build();
-    /// assert_eq!(store.now(), Timestamp::from_millis(7));
-    /// ```
-    #[must_use]
-    pub fn clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        self.clock = Box::new(clock);
-        self
-    }
-
-    /// The store.
-    ///
-    /// ```
-    /// let store = stickless::store::MemoryStore::builder().build();
-    /// ```
-    pub fn build(self) -> MemoryStore {
-        let shared = Shared {
-            capacity: self.capacity,
-            clock: self.clock,
-            kept: Mutex::default(),
-            rosters: Mutex::default(),
-            news: broadcast::Sender::new(NEWS),
-        };
-        MemoryStore { shared: Arc::new(shared) }
-    }
-}
-
-impl fmt::Debug for MemoryStoreBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStoreBuilder").field("capacity", &self.capacity).finish_non_exhaustive()
-    }
-}
-
-/// The wall clock once, and steady from then on: a clock that is set does not end sessions.
-fn steady_clock() -> impl Fn() -> Timestamp + Send + Sync {
-    let start = Instant::now();
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    move || Timestamp::from_millis(millis(wall + start.elapsed()))
-}
-
 fn loaded(kept: Option<&Kept>, now: Timestamp) -> Loaded {
     match kept {
         None => Loaded::Missing,
@@ -237,72 +163,13 @@ fn loaded(kept: Option<&Kept>, now: Timestamp) -> Loaded {
     }
 }
 
-/// In which order entries go when room is needed.
-#[derive(Clone, Copy)]
-enum Rank {
-    Anonymous,
-    Tombstone,
-    User,
-}
-
-#[derive(Default)]
-struct Sessions {
-    entries: HashMap<Handle, Kept>,
-    /// The entries of each rank by deadline.
-    queues: [BTreeSet<(Timestamp, Handle)>; 3],
-}
-
-impl Sessions {
-    fn live(&self, handle: Handle, now: Timestamp) -> Option<&Kept> {
-        self.entries.get(&handle).filter(|kept| kept.deadline > now)
-    }
-
-    fn insert(&mut self, handle: Handle, kept: Kept) {
-        self.remove(handle);
-        self.queues[rank(&kept) as usize].insert((kept.deadline, handle));
-        self.entries.insert(handle, kept);
-    }
-
-    fn remove(&mut self, handle: Handle) {
-        if let Some(kept) = self.entries.remove(&handle) {
-            self.queues[rank(&kept) as usize].remove(&(kept.deadline, handle));
-        }
-    }
-
-    fn sweep(&mut self, now: Timestamp) {
-        for _ in 0..SWEEP {
-            let expired = self.queues.iter().filter_map(BTreeSet::first).find(|(deadline, _)| *deadline <= now);
-            let Some((_, handle)) = expired.copied() else { return };
-            self.remove(handle);
-        }
-    }
-
-    fn make_room(&mut self, capacity: usize) -> Result<(), Unavailable> {
-        while self.entries.len() >= capacity {
-            let queues = [Rank::Anonymous, Rank::Tombstone].map(|rank| self.queues[rank as usize].first());
-            let Some((_, handle)) = queues.into_iter().flatten().next().copied() else {
-                return Err(UnavailableKind::Refused.into());
-            };
-            self.remove(handle);
-        }
-        Ok(())
-    }
-}
-
-fn rank(kept: &Kept) -> Rank {
-    match &kept.what {
-        What::Tombstone(_) | What::Ended { .. } => Rank::Tombstone,
-        What::Live(live) if live.record.user.is_none() => Rank::Anonymous,
-        What::Live(_) => Rank::User,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     use super::*;
+    use crate::error::UnavailableKind;
     use crate::id::WriteId;
     use crate::store::{Act, Create, Sighting};
 

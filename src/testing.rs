@@ -39,6 +39,7 @@
 //! ```
 
 pub mod contract;
+mod operation;
 #[doc(hidden)]
 pub mod parts;
 
@@ -47,11 +48,12 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use self::operation::Operation;
 use crate::clock::millis;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::id::Handle;
 use crate::store::roster::{self, Name, Roster};
-use crate::store::{Act, Budget, Endings, Intent, Loaded, MemoryStore, Outcome, Reason, Store, Timestamp, Write};
+use crate::store::{Budget, Endings, Loaded, MemoryStore, Outcome, Reason, Store, Timestamp, Write};
 
 /// A store in memory with a clock that stands until it is turned, a switch to make it fail, and a log. Its clones are the
 /// same store.
@@ -78,54 +80,6 @@ struct State {
     failing_on: Option<(Operation, UnavailableKind)>,
     writes_hang: bool,
     operations: Vec<Operation>,
-}
-
-/// What a store was asked.
-///
-/// ```
-/// use stickless::testing::{Operation, TestStore};
-///
-/// // A page that must not read the session.
-/// let store = TestStore::new();
-/// assert!(!store.operations().contains(&Operation::Load));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Operation {
-    /// To read records, in one round trip.
-    Load,
-    /// To make a record.
-    Create,
-    /// To change one.
-    Apply,
-    /// To change one and bind it to a user.
-    LogIn,
-    /// To change one and raise its generation.
-    Rotate,
-    /// To extend a life, or to note what a session is seen with.
-    Slide,
-    /// To end a record.
-    Destroy,
-    /// To end a record on behalf of its user.
-    End,
-    /// To note a session's place in its user's roster.
-    Place,
-    /// To leave a tombstone.
-    Bury,
-    /// A user's roster: for a place.
-    Reserve,
-    /// … to take the reserved place.
-    Confirm,
-    /// … to give it back.
-    Withdraw,
-    /// … to note that a session is in use.
-    Touch,
-    /// … to remove sessions.
-    Leave,
-    /// … to begin anew.
-    Everywhere,
-    /// … to list all.
-    List,
 }
 
 impl TestStore {
@@ -281,62 +235,5 @@ impl Default for TestStore {
 impl fmt::Debug for TestStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestStore").field("store", &self.store).finish_non_exhaustive()
-    }
-}
-
-impl Operation {
-    /// In lower case, as in `log-in`.
-    ///
-    /// ```
-    /// assert_eq!(stickless::testing::Operation::Load.as_str(), "load");
-    /// ```
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Load => "load",
-            Self::Create => "create",
-            Self::Apply => "apply",
-            Self::LogIn => "log-in",
-            Self::Rotate => "rotate",
-            Self::Slide => "slide",
-            Self::Destroy => "destroy",
-            Self::End => "end",
-            Self::Place => "place",
-            Self::Bury => "bury",
-            Self::Reserve => "reserve",
-            Self::Confirm => "confirm",
-            Self::Withdraw => "withdraw",
-            Self::Touch => "touch",
-            Self::Leave => "leave",
-            Self::Everywhere => "everywhere",
-            Self::List => "list",
-        }
-    }
-
-    fn of(act: &Act) -> Self {
-        match act {
-            Act::Create(_) => Self::Create,
-            Act::Slide { .. } => Self::Slide,
-            Act::Destroy => Self::Destroy,
-            Act::End { .. } => Self::End,
-            Act::Place(_) => Self::Place,
-            Act::Bury => Self::Bury,
-            Act::Apply(apply) => match &apply.intent {
-                Intent::LogIn { .. } => Self::LogIn,
-                Intent::Rotate => Self::Rotate,
-                Intent::Keep => Self::Apply,
-            },
-        }
-    }
-
-    fn on_roster(act: &roster::Act) -> Self {
-        match act {
-            roster::Act::Reserve { .. } => Self::Reserve,
-            roster::Act::Confirm { .. } => Self::Confirm,
-            roster::Act::Withdraw(_) => Self::Withdraw,
-            roster::Act::Touch { .. } => Self::Touch,
-            roster::Act::Leave(_) => Self::Leave,
-            roster::Act::Everywhere { .. } => Self::Everywhere,
-            roster::Act::List => Self::List,
-        }
     }
 }

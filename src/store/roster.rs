@@ -12,17 +12,17 @@
 //! A member whose deadline has passed is not gone: whoever wants to know asks its record, and says what it said with
 //! [`Act::Leave`].
 
+mod member;
 pub(crate) mod memory;
+mod name;
 pub(crate) mod rules;
 
-use std::fmt;
 use std::future::Future;
-use std::str::FromStr;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
-use super::{Budget, Endings, Reason, Timestamp};
+pub use self::member::{Listed, Member, Membership};
+pub use self::name::Name;
+use super::{Budget, Endings, Reason};
 use crate::error::Unavailable;
 use crate::id::{Handle, WriteId};
 
@@ -89,43 +89,6 @@ pub enum Cap {
     Refuse(u32),
 }
 
-/// What a roster is called in the store: a digest, so that any bytes make a key and the user's id is not in it.
-///
-/// ```
-/// use stickless::store::roster::Name;
-///
-/// assert_eq!(Name::of_user("alice").to_string().len(), 22);
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Handle);
-
-impl Name {
-    /// The roster of a user's sessions.
-    ///
-    /// ```
-    /// use stickless::store::roster::Name;
-    ///
-    /// assert_ne!(Name::of_user("alice"), Name::of_user("bob"));
-    /// ```
-    pub fn of_user(user: &str) -> Self {
-        let digest = Sha256::new().chain_update(b"user\0").chain_update(user).finalize();
-        Self(Handle::from_digest(&digest.into()))
-    }
-}
-
-impl fmt::Display for Name {
-    /// 22 characters of base64url.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Name({self})")
-    }
-}
-
 /// What is done to a roster.
 ///
 /// ```
@@ -182,93 +145,6 @@ pub enum Act {
     },
     /// List all members.
     List,
-}
-
-/// A member as somebody saw it.
-///
-/// ```
-/// let handle = "47DEQpj8HBSa-_TImW-5JA".parse()?;
-/// let listed = stickless::store::roster::Listed { handle, serial: 7 };
-/// # Ok::<(), stickless::ParseHandleError>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Listed {
-    /// Who.
-    pub handle: Handle,
-    /// Its serial then.
-    pub serial: u64,
-}
-
-/// One session in a roster.
-///
-/// ```
-/// use stickless::store::{Timestamp, roster::Member};
-///
-/// fn may_be_alive(member: &Member, now: Timestamp) -> bool {
-///     now <= member.deadline
-/// }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Member {
-    /// Its handle.
-    pub handle: Handle,
-    /// Whether its log-in was confirmed.
-    pub confirmed: bool,
-    /// When it first came in: the order in which members are evicted. Logging in again as the same user keeps it.
-    pub place: u64,
-    /// When it came in last.
-    pub serial: u64,
-    /// After this, its record has probably ended; of a reserved place, when it no longer counts.
-    pub deadline: Timestamp,
-    /// When it was last known to be in use.
-    pub seen: Timestamp,
-}
-
-impl Member {
-    /// The member as it is seen now.
-    ///
-    /// ```
-    /// use stickless::store::roster::{Act, Member};
-    ///
-    /// fn remove(members: &[Member]) -> Act {
-    ///     Act::Leave(members.iter().map(Member::listed).collect())
-    /// }
-    /// ```
-    pub fn listed(&self) -> Listed {
-        Listed { handle: self.handle, serial: self.serial }
-    }
-}
-
-/// What a record says of its user's roster: since when it is in.
-///
-/// ```
-/// use stickless::store::roster::Membership;
-///
-/// let membership = Membership { serial: 7, unproved: true };
-/// assert_eq!(membership.to_string().parse(), Ok(membership));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Membership {
-    /// The serial of its place there.
-    pub serial: u64,
-    /// Nobody has come with the log-in's cookie yet. If nobody does, a crash may have lost it.
-    pub unproved: bool,
-}
-
-impl fmt::Display for Membership {
-    /// As a record has it: the serial, and a question mark where it is unproved.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.serial, if self.unproved { "?" } else { "" })
-    }
-}
-
-impl FromStr for Membership {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (serial, unproved) = text.strip_suffix('?').map_or((text, false), |serial| (serial, true));
-        Ok(Self { serial: serial.parse()?, unproved })
-    }
 }
 
 /// What became of an act.

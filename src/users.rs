@@ -5,12 +5,14 @@
 //! is complete, and *all* means all: sessions that are used, or log in, at that very moment end too.
 
 pub(crate) mod admission;
+pub(crate) mod allowance;
 pub(crate) mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::sessions::{Allowance, Found, Sessions};
+use self::allowance::Allowance;
+use self::sessions::{Found, Sessions};
 use crate::drift::UserAgent;
 use crate::error::Unavailable;
 use crate::id::Handle;

@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind, Unavailable};
 use crate::id::Handle;
 use crate::store::Reason;
 use crate::store::roster::{Act, Listed, Name, Outcome};
-use crate::users::sessions::{Allowance, Sessions, announce, leave};
+use crate::users::allowance::Allowance;
+use crate::users::sessions::{Sessions, announce, leave};
 use crate::users::{Device, devices};
 
 /// Devices. Without a user who is logged in there are none.

@@ -1,11 +1,12 @@
 //! The sessions of one user, as roster and records have them together.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::stream::{StreamExt as _, iter};
 
 use super::admission::Verdict;
+use super::allowance::Allowance;
 use crate::beside::beside;
 use crate::error::Unavailable;
 use crate::event;
@@ -28,26 +29,6 @@ pub(crate) struct Sessions<'a> {
     user: &'a str,
     name: Name,
     time: Allowance,
-}
-
-/// Time for store calls that run side by side: each has what is left since the first began.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Allowance {
-    began: Instant,
-    spent: Duration,
-}
-
-impl Allowance {
-    /// What is left to a request that has spent so much.
-    pub(crate) fn after(spent: Duration) -> Self {
-        Self { began: Instant::now(), spent }
-    }
-
-    pub(crate) fn budget(self) -> Budget {
-        let budget = Budget::default();
-        budget.spend(self.spent + self.began.elapsed());
-        budget
-    }
 }
 
 /// A session that is there.

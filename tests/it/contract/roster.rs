@@ -1,11 +1,14 @@
 //! The contract of a roster, a test for each sentence: in memory, on a real Redis, and on a real Cluster.
 
+mod subject;
+
 use std::time::Duration;
 
-use stickless::store::roster::{Act, Listed, Member, Name, Outcome, PENDING};
-use stickless::store::{Budget, Roster, Timestamp, WriteId};
-use stickless::{Cap, Handle};
+use stickless::Cap;
+use stickless::store::roster::{Act, Listed, Name, Outcome, PENDING};
+use stickless::store::{Roster, WriteId};
 
+use self::subject::{Subject, at, handles};
 use super::subject::{HOUR, new_handle};
 
 /// Makes three tests of each sentence.
@@ -57,81 +60,6 @@ on_every_roster! {
     whoever_was_found_gone_makes_room,
     rosters_of_different_users_have_nothing_to_do_with_each_other,
     serials_rise_also_when_the_roster_was_forgotten,
-}
-
-/// The roster of a user that nobody else has.
-struct Subject<'a, S> {
-    store: &'a S,
-    name: Name,
-}
-
-impl<'a, S: Roster> Subject<'a, S> {
-    fn new(store: &'a S) -> Self {
-        Self { store, name: Name::of_user(&new_handle().to_string()) }
-    }
-
-    async fn act(&self, act: Act) -> Outcome {
-        self.store.enrol(self.name, &act, &Budget::default()).await.expect("the store answers")
-    }
-
-    async fn reserve(&self, handle: Handle, cap: Option<Cap>) -> Outcome {
-        self.act(Act::Reserve { handle, cap, gone: Vec::new() }).await
-    }
-
-    async fn reserved(&self, handle: Handle) -> Listed {
-        match self.reserve(handle, None).await {
-            Outcome::Reserved { serial, .. } => Listed { handle, serial },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn confirm(&self, listed: Listed, cap: Option<Cap>) -> Outcome {
-        let Listed { handle, serial } = listed;
-        self.act(Act::Confirm { handle, serial, life: HOUR, cap, gone: Vec::new() }).await
-    }
-
-    /// A session that is in.
-    async fn logged_in(&self) -> Listed {
-        let listed = self.reserved(new_handle()).await;
-        assert_eq!(self.confirm(listed, None).await, Outcome::Confirmed);
-        listed
-    }
-
-    async fn members(&self) -> Vec<Member> {
-        match self.act(Act::List).await {
-            Outcome::Members { mut members, .. } => {
-                members.sort_by_key(|member| member.place);
-                members
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn member(&self, handle: Handle) -> Option<Member> {
-        self.members().await.into_iter().find(|member| member.handle == handle)
-    }
-
-    async fn everywhere(&self, keep: Option<Handle>) -> (u64, Vec<Member>) {
-        let id = WriteId::random().expect("random numbers");
-        match self.act(Act::Everywhere { keep: keep.map(|handle| (handle, HOUR)), id }).await {
-            Outcome::Members { epoch, members } => (epoch, members),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn touch(&self, listed: Listed, life: Duration) -> Outcome {
-        let Listed { handle, serial } = listed;
-        self.act(Act::Touch { handle, serial, life }).await
-    }
-}
-
-fn handles(members: &[Member]) -> Vec<Handle> {
-    members.iter().map(|member| member.handle).collect()
-}
-
-/// A tick is a time.
-fn at(serial: u64) -> Timestamp {
-    Timestamp::from_millis(serial)
 }
 
 async fn a_reserved_place_is_listed_and_not_confirmed(store: &impl Roster) {

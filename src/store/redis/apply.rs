@@ -1,4 +1,6 @@
-//! Carrying out writes: each attempt bears the time after which it does nothing, and says since when it may be a second one.
+//! Carrying out writes.
+//!
+//! Each attempt bears the time after which it does nothing, and says since when the write may have been done already.
 
 use std::borrow::Cow;
 use std::time::Instant;

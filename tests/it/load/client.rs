@@ -194,7 +194,7 @@ impl Client {
             Err(error) => Outcome::Broken(error.to_string()),
         };
         let (client, role, end) = (self.number, self.role, self.started.elapsed());
-        let event = Event { client, role, instance, op, sent, begin, end, outcome };
+        let event = Event { client, role, instance, op, sent, begin, end, stalled: Duration::ZERO, outcome };
         self.take_in(&event);
         self.events.push(event.clone());
         event

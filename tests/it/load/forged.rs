@@ -36,7 +36,7 @@ impl Forger {
         let end = begin + Duration::from_millis(5);
         let sent = self.cookie.clone().filter(|_| op != Op::Plain);
         let (client, role) = (self.client, self.role);
-        self.events.push(Event { client, role, instance: 0, op, sent, begin, end, outcome });
+        self.events.push(Event { client, role, instance: 0, op, sent, begin, end, stalled: Duration::ZERO, outcome });
         self
     }
 

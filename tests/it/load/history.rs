@@ -28,6 +28,8 @@ pub(crate) struct Event {
     pub(crate) sent: Option<String>,
     pub(crate) begin: Duration,
     pub(crate) end: Duration,
+    /// How long of it the load stood still.
+    pub(crate) stalled: Duration,
     pub(crate) outcome: Outcome,
 }
 
@@ -84,7 +86,7 @@ impl Op {
 
 impl Event {
     pub(crate) fn took(&self) -> Duration {
-        self.end.saturating_sub(self.begin)
+        self.end.saturating_sub(self.begin + self.stalled)
     }
 
     pub(crate) fn status(&self) -> Option<u16> {

@@ -90,6 +90,11 @@ impl Verdict {
         assert!(self.acknowledged > 50, "too little went on: {self}");
     }
 
+    /// Nothing was violated but the bounds on time.
+    pub(crate) fn is_only_late(&self) -> bool {
+        !self.violations.is_empty() && self.violations.iter().all(|it| matches!(it.rule, Rule::Budget | Rule::Plain))
+    }
+
     /// And every request was answered as if nothing had happened.
     #[track_caller]
     pub(crate) fn assert_undisturbed(&self) {

@@ -182,7 +182,7 @@ impl Users {
     ///
     /// The store could not end all of them: those that are left are still listed. It can be repeated.
     pub async fn end_all(&self, user: &str) -> Result<usize, Unavailable> {
-        self.of(user).end_all(None).await
+        self.of(user).end_all().await
     }
 
     /// Ends one session, with a user or without: whether it was there.

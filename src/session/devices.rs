@@ -1,6 +1,6 @@
 //! The other sessions of the session's user.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::standing::Standing;
 use super::{Session, Visit};
@@ -9,7 +9,7 @@ use crate::id::Handle;
 use crate::store::Reason;
 use crate::store::roster::{Act, Listed, Name, Outcome};
 use crate::users::allowance::Allowance;
-use crate::users::sessions::{Sessions, announce, leave};
+use crate::users::sessions::{Asking, Sessions, announce, leave};
 use crate::users::{Device, devices};
 
 /// Devices. Without a user who is logged in there are none.
@@ -76,9 +76,9 @@ impl Session {
     pub async fn end_others(&self) -> Result<usize, Error> {
         let visit = &*self.0;
         let _turn = visit.take_turn().await?;
-        let Some((current, user)) = visit.standing_user()? else { return Ok(0) };
-        let life = visit.held(|held| held.live().map(|live| live.record.expires_in)).unwrap_or_default();
-        Ok(visit.spending(visit.sessions(&user).end_all(Some((current, life)))).await?)
+        let Some((user, asks)) = visit.standing_member()? else { return Ok(0) };
+        let ended = visit.spending(visit.sessions(&user).end_others(asks)).await?;
+        ended.ok_or_else(|| ErrorKind::Ended.into())
     }
 
     /// Ends all sessions of its user, this one too, and refuses every log-in that began before. How many there were. The
@@ -93,13 +93,14 @@ impl Session {
     /// # Errors
     ///
     /// As [`end_others`](Self::end_others), and [`Sealed`](ErrorKind::Sealed) when the response's headers are gone. This
-    /// session may have ended although others did not.
+    /// session ends last: as long as another could not be ended, it is there to repeat it.
     pub async fn end_everywhere(&self) -> Result<usize, Error> {
         let visit = &*self.0;
         let _turn = visit.take_turn().await?;
         visit.held(|held| held.may_send_cookie())?;
-        let Some((_, user)) = visit.standing_user()? else { return Ok(0) };
-        let ended = visit.spending(visit.sessions(&user).end_all(None)).await?;
+        let Some((user, asks)) = visit.standing_member()? else { return Ok(0) };
+        let ended = visit.spending(visit.sessions(&user).end_all_and_own(asks)).await?;
+        let ended = ended.ok_or(ErrorKind::Ended)?;
         visit.held(|held| held.ended(true));
         Ok(ended)
     }
@@ -121,11 +122,14 @@ impl Visit {
         result
     }
 
-    /// The session and its user; none for a visitor.
-    fn standing_user(&self) -> Result<Option<(Handle, String)>, Error> {
+    /// The user, and the session as a member that asks for something; none for a visitor.
+    fn standing_member(&self) -> Result<Option<(String, Asking)>, Error> {
         self.held(|held| match held.standing() {
             Standing::Stale { .. } | Standing::Ended => Err(ErrorKind::Ended.into()),
-            _ => Ok(held.live_user()),
+            _ => Ok(held.live().and_then(|live| {
+                let member = Listed { handle: live.id.handle(), serial: live.record.serial() };
+                Some((live.record.user.clone()?, (member, live.record.expires_in)))
+            })),
         })
     }
 
@@ -140,7 +144,7 @@ impl Visit {
     }
 
     /// The session is to have another life: its roster knows before, so that no session lives longer than it is listed.
-    pub(super) async fn live_longer(&self, handle: Handle, life: Option<std::time::Duration>) -> Result<(), Error> {
+    pub(super) async fn live_longer(&self, handle: Handle, life: Option<Duration>) -> Result<(), Error> {
         let member = self.held(|held| held.live().map(|live| (live.record.user.clone(), live.record.serial())));
         let (Some((Some(user), serial)), Some(life)) = (member, life) else { return Ok(()) };
         let touch = Act::Touch { handle, serial, life };

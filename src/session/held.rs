@@ -186,6 +186,10 @@ impl Held {
     pub(crate) fn ended(&mut self, removal: bool) {
         self.standing = Standing::Ended;
         (self.log_out, self.removal, self.due) = (false, removal, None);
+        if removal {
+            // It ended because this request asked for it, and so did what was staged on it.
+            self.staged = Delta::default();
+        }
         self.expire_variants = removal;
     }
 

@@ -13,7 +13,9 @@ use crate::event;
 use crate::id::{Handle, WriteId};
 use crate::layer::Shared;
 use crate::store::roster::{self, Listed, Membership, Name};
-use crate::store::{Act, AnyStore, Budget, Note, Outcome, Reason, Write};
+use crate::store::{Act, AnyStore, Budget, Note, Outcome, Write};
+use crate::users::allowance::Allowance;
+use crate::users::sessions::Sessions;
 
 /// What is due.
 pub(super) struct Upkeep {
@@ -82,9 +84,10 @@ impl Upkeep {
 
     /// All its user's sessions were ended, and this one was not listed.
     async fn end(&self, store: &Arc<dyn AnyStore>, user: &str, epoch: u64) {
-        let act = Act::End { user: user.to_owned(), before: Some(epoch), reason: Reason::Everywhere };
-        // Who ends all of them may be on the way here, and counts it then. It stays listed for that.
-        self.write(store, act).await;
+        let sessions = Sessions::of(store, user, Allowance::after(Duration::ZERO));
+        if let Err(cause) = sessions.end_outdated(self.handle, epoch).await {
+            event::slide_failed(self.handle, &cause);
+        }
     }
 
     /// It ended meanwhile, perhaps before the roster heard that it is in use.
@@ -97,9 +100,9 @@ impl Upkeep {
     }
 
     async fn write(&self, store: &Arc<dyn AnyStore>, act: Act) -> Option<Outcome> {
-        // A slide does no harm twice, an end is not to be claimed here; anything else must be recognised.
+        // A slide does no harm twice; anything else must be recognised.
         let id = match &act {
-            Act::Slide { seen: None, .. } | Act::End { .. } => WriteId::default(),
+            Act::Slide { seen: None, .. } => WriteId::default(),
             _ => WriteId::random().ok()?,
         };
         let write = Write { handle: self.handle, generation: self.generation, id, act };

@@ -51,6 +51,7 @@ pub trait Roster: Send + Sync + 'static {
     /// * A reserved place counts against a [`Cap::Refuse`] for [`PENDING`]; a session that is in already keeps its place.
     /// * A confirmation is refused when the epoch is newer than the reservation, when the place was taken away, and
     ///   when the cap leaves none. Under [`Cap::Evict`] the latest reservations win.
+    /// * Nobody stays when all others end whom an earlier end of all has ended: the epoch is newer.
     /// * The same act once more has the same result.
     /// * Nobody is removed but by name, and not when they have come in anew since they were listed.
     /// * A roster is forgotten when nobody in it can be alive, and no session from before its epoch either.
@@ -138,8 +139,8 @@ pub enum Act {
     Leave(Vec<Listed>),
     /// Begin a new epoch, and list all members but one.
     Everywhere {
-        /// Who stays, and how long that session lives if it is not used again.
-        keep: Option<(Handle, Duration)>,
+        /// Who stays, as its record says, and how long that session lives if it is not used again.
+        keep: Option<(Listed, Duration)>,
         /// By which a second delivery is recognised.
         id: WriteId,
     },

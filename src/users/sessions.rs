@@ -31,6 +31,9 @@ pub(crate) struct Sessions<'a> {
     time: Allowance,
 }
 
+/// A session that asks for something of its user's, and how long it lives if it is not used again.
+pub(crate) type Asking = (Listed, Duration);
+
 /// A session that is there.
 pub(crate) struct Found {
     pub(crate) member: Member,
@@ -103,11 +106,36 @@ impl<'a> Sessions<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Ends all, or all but one: a new epoch, then every session that was in before it. How many there were. A session
-    /// that could not be ended stays listed, and is an error.
-    pub(crate) async fn end_all(&self, keep: Option<(Handle, Duration)>) -> Result<usize, Unavailable> {
-        let act = Act::Everywhere { keep, id: WriteId::random()? };
-        let (epoch, members) = members(self.enrol(&act).await?);
+    /// Ends all: how many there were. A session that could not be ended stays listed, and is an error.
+    pub(crate) async fn end_all(&self) -> Result<usize, Unavailable> {
+        Ok(self.everywhere(None).await?.map_or(0, |(_, ended)| ended))
+    }
+
+    /// Ends all but the one that asks; none when that has ended itself.
+    pub(crate) async fn end_others(&self, asks: Asking) -> Result<Option<usize>, Unavailable> {
+        Ok(self.everywhere(Some(asks)).await?.map(|(_, ended)| ended))
+    }
+
+    /// Ends all, the one that asks last: as long as another is left, it can ask again. None when it has ended itself.
+    pub(crate) async fn end_all_and_own(&self, asks: Asking) -> Result<Option<usize>, Unavailable> {
+        let Some((epoch, others)) = self.everywhere(Some(asks)).await? else { return Ok(None) };
+        let (handle, reason) = (asks.0.handle, Reason::Everywhere);
+        let own = self.end_record(handle, Some(epoch), reason).await? == Some(true);
+        if own {
+            self.gone_beside(vec![handle], reason).await;
+        }
+        Ok(Some(others + usize::from(own)))
+    }
+
+    /// A new epoch, then the end of every session that was in before it, but one: that epoch, and how many there were.
+    async fn everywhere(&self, keep: Option<Asking>) -> Result<Option<(u64, usize)>, Unavailable> {
+        let (epoch, members) = match (self.enrol(&Act::Everywhere { keep, id: WriteId::random()? }).await?, keep) {
+            (Outcome::Outdated { epoch }, Some((asks, _))) => {
+                self.end_outdated(asks.handle, epoch).await?;
+                return Ok(None);
+            }
+            (outcome, _) => members(outcome),
+        };
         let (mut ended, mut gone, mut failed) = (Vec::new(), Vec::new(), None);
         let mut ending = iter(members)
             .map(
@@ -131,7 +159,16 @@ impl<'a> Sessions<'a> {
             let _ = self.enrol(&Act::Leave(gone)).await;
         }
         self.announce_beside(ended, Reason::Everywhere).await;
-        failed.map_or(Ok(count), Err)
+        failed.map_or(Ok(Some((epoch, count))), Err)
+    }
+
+    /// Ends one that was in before an end of all. Who ends all may be on the way to it, and counts it then: it stays
+    /// listed for that.
+    pub(crate) async fn end_outdated(&self, handle: Handle, epoch: u64) -> Result<(), Unavailable> {
+        if self.end_record_as(WriteId::default(), handle, Some(epoch), Reason::Everywhere).await? == Some(true) {
+            self.announce_beside(vec![handle], Reason::Everywhere).await;
+        }
+        Ok(())
     }
 
     /// Looks after members whose deadline has passed, beside: their records are asked.
@@ -179,8 +216,18 @@ impl<'a> Sessions<'a> {
         before: Option<u64>,
         reason: Reason,
     ) -> Result<Option<bool>, Unavailable> {
+        self.end_record_as(WriteId::random()?, handle, before, reason).await
+    }
+
+    async fn end_record_as(
+        &self,
+        id: WriteId,
+        handle: Handle,
+        before: Option<u64>,
+        reason: Reason,
+    ) -> Result<Option<bool>, Unavailable> {
         let act = store::Act::End { user: self.user.to_owned(), before, reason };
-        let write = Write { handle, generation: 0, id: WriteId::random()?, act };
+        let write = Write { handle, generation: 0, id, act };
         Ok(match self.store.apply(&write, &self.time.budget()).await? {
             store::Outcome::Done(_) => Some(true),
             store::Outcome::Superseded => None,

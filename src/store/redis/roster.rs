@@ -118,8 +118,11 @@ fn arguments(cmd: &mut Cmd, act: &Act) {
             cmd.arg(handle.to_string()).arg(*serial).arg(millis(*life));
         }
         Act::Everywhere { keep, id } => {
-            let (keep, life) = keep.map_or((String::new(), 0), |(handle, life)| (handle.to_string(), millis(life)));
-            cmd.arg(id.to_string()).arg(keep).arg(life);
+            cmd.arg(id.to_string());
+            match keep {
+                None => cmd.arg("").arg(0).arg(0),
+                Some((Listed { handle, serial }, life)) => cmd.arg(handle.to_string()).arg(*serial).arg(millis(*life)),
+            };
         }
         Act::List => {}
     }

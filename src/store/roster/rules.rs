@@ -142,7 +142,7 @@ impl Kept {
         let deadline = now.plus(life).plus(MARGIN);
         let entering = Member { handle, confirmed: true, place: serial, serial, deadline, seen: now };
         let member = self.members.get(&handle).copied();
-        let serial = member.map_or(serial, |member| serial.max(member.serial));
+        let serial = self.latest(Listed { handle, serial });
         if serial < self.epoch {
             return Outcome::Outdated { epoch: self.epoch };
         }
@@ -161,11 +161,14 @@ impl Kept {
         Outcome::Touched
     }
 
-    fn everywhere(&mut self, keep: Option<(Handle, Duration)>, id: WriteId, now: Timestamp) -> Outcome {
+    fn everywhere(&mut self, keep: Option<(Listed, Duration)>, id: WriteId, now: Timestamp) -> Outcome {
         if self.by != Some(id) {
+            if keep.is_some_and(|(listed, _)| self.latest(listed) < self.epoch) {
+                return Outcome::Outdated { epoch: self.epoch };
+            }
             self.epoch = self.next_tick(now);
             self.by = Some(id);
-            if let Some((handle, life)) = keep {
+            if let Some((Listed { handle, .. }, life)) = keep {
                 let serial = self.next_tick(now);
                 let deadline = now.plus(life).plus(MARGIN);
                 let entering = Member { handle, confirmed: true, place: serial, serial, deadline, seen: now };
@@ -178,7 +181,12 @@ impl Kept {
                 self.members.insert(handle, member);
             }
         }
-        self.listed(keep.map(|(handle, _)| handle))
+        self.listed(keep.map(|(listed, _)| listed.handle))
+    }
+
+    /// When it came in last, as its record or the roster says.
+    fn latest(&self, Listed { handle, serial }: Listed) -> u64 {
+        self.members.get(&handle).map_or(serial, |member| serial.max(member.serial))
     }
 
     fn listed(&self, without: Option<Handle>) -> Outcome {

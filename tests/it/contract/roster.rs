@@ -53,6 +53,7 @@ on_every_roster! {
     a_place_that_was_taken_away_cannot_be_confirmed,
     the_same_act_once_more_has_the_same_result,
     an_end_of_all_lists_everyone_and_keeps_one_who_stays,
+    of_two_who_end_the_others_at_the_same_time_one_stays,
     a_touch_moves_the_deadline_and_never_backwards,
     a_touch_brings_in_who_is_not_in_unless_the_epoch_is_newer,
     a_touch_does_not_confirm_a_reserved_place,
@@ -192,8 +193,8 @@ async fn the_same_act_once_more_has_the_same_result(store: &impl Roster) {
     }
     let id = WriteId::random().expect("random numbers");
     let [first, second] = [
-        subject.act(Act::Everywhere { keep: Some((listed.handle, HOUR)), id }).await,
-        subject.act(Act::Everywhere { keep: Some((listed.handle, HOUR)), id }).await,
+        subject.act(Act::Everywhere { keep: Some((listed, HOUR)), id }).await,
+        subject.act(Act::Everywhere { keep: Some((listed, HOUR)), id }).await,
     ];
     assert_eq!(first, second);
     for _ in 0..2 {
@@ -205,7 +206,7 @@ async fn an_end_of_all_lists_everyone_and_keeps_one_who_stays(store: &impl Roste
     let subject = Subject::new(store);
     let (stays, goes, reserved) =
         (subject.logged_in().await, subject.logged_in().await, subject.reserved(new_handle()).await);
-    let (epoch, mut members) = subject.everywhere(Some(stays.handle)).await;
+    let (epoch, mut members) = subject.everywhere(Some(stays)).await;
     members.sort_by_key(|member| member.place);
     assert_eq!(handles(&members), [goes.handle, reserved.handle]);
     let kept = subject.member(stays.handle).await.expect("listed");
@@ -214,9 +215,27 @@ async fn an_end_of_all_lists_everyone_and_keeps_one_who_stays(store: &impl Roste
     assert_eq!(subject.touch(stays, HOUR).await, Outcome::Touched);
     assert_eq!(subject.touch(goes, HOUR).await, Outcome::Outdated { epoch });
     // One who was not in comes in.
-    let unlisted = new_handle();
+    let unlisted = Listed { handle: new_handle(), serial: epoch + 1 };
     subject.everywhere(Some(unlisted)).await;
-    assert!(subject.member(unlisted).await.expect("listed").confirmed);
+    assert!(subject.member(unlisted.handle).await.expect("listed").confirmed);
+}
+
+async fn of_two_who_end_the_others_at_the_same_time_one_stays(store: &impl Roster) {
+    let subject = Subject::new(store);
+    let (first, second) = (subject.logged_in().await, subject.logged_in().await);
+    let (epoch, members) = subject.everywhere(Some(first)).await;
+    assert_eq!(handles(&members), [second.handle]);
+    // Also when it has left, or was not listed.
+    let unlisted = Listed { handle: new_handle(), ..second };
+    for ended in [second, unlisted] {
+        assert_eq!(subject.end_all(Some(ended)).await, Outcome::Outdated { epoch });
+    }
+    assert_eq!(handles(&subject.members().await), [first.handle, second.handle], "nothing was done");
+    // Whoever stayed may do it again, as its record says; and whoever came in since.
+    assert!(subject.everywhere(Some(first)).await.0 > epoch);
+    let third = subject.logged_in().await;
+    let (_, members) = subject.everywhere(Some(third)).await;
+    assert_eq!(handles(&members).len(), 2);
 }
 
 async fn a_touch_moves_the_deadline_and_never_backwards(store: &impl Roster) {

@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use stickless::store::RedisStore;
+use stickless::users::News;
+use stickless::{Reason, Users};
+use tokio::time::timeout;
 
 use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, until};
 use crate::harness::{Browser, Fleet};
@@ -108,10 +112,18 @@ async fn a_session_that_is_not_listed_ends_too_when_it_slides_next() {
     let fleet = Fleet::start_with(2, &env).await;
     let (unlisted, other) = (logged_in(&fleet, 0, "ada").await, logged_in(&fleet, 1, "ada").await);
     let handle = super::own(&unlisted).await;
+    let users = Users::new(RedisStore::connect(&fleet.redis.url()).expect("a store"));
+    let mut endings = users.endings();
+    assert_eq!(endings.next().await, Some(News::Gap));
     let roster = fleet.redis.cli(&["KEYS", "stickless:u:*"]).await;
     fleet.redis.cli(&["HDEL", &roster, &handle]).await;
     assert_eq!(ended(&other.post("/logout-everywhere").send().await), 1);
     until("its own next use ends it", async || super::user(&unlisted).await.is_null()).await;
     let me = unlisted.get("/me").send().await;
     assert_eq!((me.json()["reason"].clone(), me.set_cookies().len()), (serde_json::json!("everywhere"), 0));
+    let told = async {
+        let handle = handle.parse().expect("a handle");
+        while endings.next().await != Some(News::Ended { handle, reason: Reason::Everywhere }) {}
+    };
+    timeout(Duration::from_secs(20), told).await.expect("it is announced like any other");
 }

@@ -1,5 +1,6 @@
 //! Who is listed, and what ends one of them.
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, own, until, user};
@@ -169,6 +170,38 @@ async fn a_session_that_cannot_be_ended_stays_listed_and_is_a_503_until_it_can()
     assert_eq!(user(&browsers[3]).await, "ada");
     assert_eq!(ended(&browsers[0].post("/logout-others").send().await), 1);
     assert_eq!(alive(&fleet, &browsers).await, 1);
+}
+
+#[tokio::test]
+async fn an_end_of_all_that_fails_can_be_repeated_by_the_session_that_asked() {
+    let fleet = Fleet::start(2).await;
+    let browsers = many(&fleet, 5, "ada").await;
+    let key = record_key(&browsers[3].cookie().expect("logged in"));
+    fleet.redis.cli(&["RENAME", &key, "aside"]).await;
+    fleet.redis.cli(&["SET", &key, "no hash", "EX", "60"]).await;
+    for _ in 0..2 {
+        let answer = browsers[0].post("/logout-everywhere").send().await;
+        assert_eq!((answer.status, answer.set_cookies().len()), (503, 0));
+    }
+    assert_eq!(alive(&fleet, &browsers[1..3]).await, 0, "all that could be ended are");
+    fleet.redis.cli(&["RENAME", "aside", &key]).await;
+    let answer = browsers[0].at(fleet.url(1)).post("/logout-everywhere").send().await;
+    assert_eq!((ended(&answer), answer.set_cookies().len()), (2, 1), "the one that was left, and its own");
+    assert_eq!(alive(&fleet, &browsers).await, 0);
+}
+
+#[tokio::test]
+async fn of_two_that_end_the_others_at_the_same_time_one_is_left() {
+    let fleet = Fleet::start(2).await;
+    for _ in 0..10 {
+        let browsers = many(&fleet, 2, "ada").await;
+        let ending = browsers.iter().map(|browser| browser.post("/logout-others").send());
+        let mut statuses: Vec<_> = join_all(ending).await.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409]);
+        assert_eq!(alive(&fleet, &browsers).await, 1);
+        ended(&logged_in(&fleet, 0, "ada").await.post("/logout-everywhere").send().await);
+    }
 }
 
 #[tokio::test]

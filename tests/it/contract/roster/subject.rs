@@ -60,12 +60,16 @@ impl<'a, S: Roster> Subject<'a, S> {
         self.members().await.into_iter().find(|member| member.handle == handle)
     }
 
-    pub(super) async fn everywhere(&self, keep: Option<Handle>) -> (u64, Vec<Member>) {
-        let id = WriteId::random().expect("random numbers");
-        match self.act(Act::Everywhere { keep: keep.map(|handle| (handle, HOUR)), id }).await {
+    pub(super) async fn everywhere(&self, keep: Option<Listed>) -> (u64, Vec<Member>) {
+        match self.end_all(keep).await {
             Outcome::Members { epoch, members } => (epoch, members),
             other => panic!("{other:?}"),
         }
+    }
+
+    pub(super) async fn end_all(&self, keep: Option<Listed>) -> Outcome {
+        let id = WriteId::random().expect("random numbers");
+        self.act(Act::Everywhere { keep: keep.map(|listed| (listed, HOUR)), id }).await
     }
 
     pub(super) async fn touch(&self, listed: Listed, life: Duration) -> Outcome {

@@ -80,7 +80,9 @@ async fn run(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
         What::EndAll { user } => println!("{} ended", users.end_all(&user).await?),
         What::Show { session } => {
             let Some(info) = users.show(session).await? else { return Ok(false) };
-            println!("user        {}", info.user.as_deref().unwrap_or("nobody"));
+            // A user's id may hold what a terminal obeys.
+            let user = info.user.map_or_else(|| "nobody".to_owned(), |user| user.escape_debug().to_string());
+            println!("user        {user}");
             println!("born        {}", ago(info.born));
             println!("lives for   {} s if it is not used", info.expires_in.as_secs());
             println!("generation  {}", info.generation);

@@ -74,7 +74,8 @@ impl Visit {
             delta.change(&key, Change::Set(text));
         }
         let intent = along.intent.unwrap_or(Intent::Keep);
-        if delta.life.is_some() && intent == Intent::Keep {
+        // A log-in tells the roster itself.
+        if delta.life.is_some() && !matches!(intent, Intent::LogIn { .. }) {
             self.live_longer(handle, delta.life).await?;
         }
         let apply = Apply { delta, add: along.add, expect: along.expect, intent, limits: self.layer().limits };

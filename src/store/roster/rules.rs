@@ -203,8 +203,13 @@ impl Kept {
     }
 
     fn passed(&mut self, now: Timestamp) -> Vec<Member> {
-        self.looked = now;
-        self.members.values().filter(|member| member.deadline <= now).take(PASSED_MOST).copied().collect()
+        let passed = self.members.values().filter(|member| member.deadline <= now).take(PASSED_MOST).copied();
+        let passed: Vec<Member> = passed.collect();
+        // Where there may be more, the next log-in looks again: of a user who logs in all the time none is left over.
+        if passed.len() < PASSED_MOST {
+            self.looked = now;
+        }
+        passed
     }
 
     fn remove(&mut self, gone: &[Listed]) {

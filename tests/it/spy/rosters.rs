@@ -69,6 +69,43 @@ async fn a_slide_of_a_user_touches_the_roster_first_and_no_other_read_does() {
 }
 
 #[tokio::test]
+async fn a_longer_life_is_told_to_the_roster_before_also_with_a_rotation() {
+    let mut visitor = visitor(&TestStore::new(), Cap::Evict(9));
+    visitor.visit(log_in).await;
+    assert_eq!(visitor.visit(read).await.1, ["load", "place"]);
+    let remembered = async |session: LazySession| {
+        let session = session.load().await?;
+        session.remember(Duration::from_secs(100_000))?;
+        session.rotate().await?;
+        Ok(StatusCode::OK)
+    };
+    assert_eq!(visitor.visit(remembered).await.1, ["load", "touch", "rotate"]);
+    // Long after its roster would have been forgotten.
+    visitor.spy.advance(Duration::from_secs(10_000));
+    let listed = async |session: LazySession| {
+        assert_eq!(session.load().await?.devices().await?.len(), 1);
+        Ok(StatusCode::OK)
+    };
+    assert_eq!(visitor.visit(listed).await.0.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_was_staged_on_a_session_that_ends_itself_is_dropped_with_it() {
+    let spy = TestStore::new();
+    let write_and_end = async |session: LazySession| {
+        let session = session.load().await?;
+        session.set("k", "v")?;
+        assert_eq!(session.end_everywhere().await?, 1);
+        assert_eq!(session.set("k", "v").expect_err("it has ended").kind(), ErrorKind::Ended);
+        Ok(StatusCode::OK)
+    };
+    let mut visitor = visitor(&spy, Cap::Evict(9));
+    visitor.visit(log_in).await;
+    assert_eq!(visitor.visit(write_and_end).await.0.status(), StatusCode::OK);
+    assert_eq!(visitor.cookie, None);
+}
+
+#[tokio::test]
 async fn a_log_in_that_is_not_confirmed_sends_no_cookie_and_can_be_repeated() {
     let spy = TestStore::new();
     let mut visitor = visitor(&spy, Cap::Evict(1));

@@ -55,6 +55,26 @@ async fn over_hours_a_roster_slides_with_those_who_are_used_and_forgets_the_othe
 }
 
 #[tokio::test]
+async fn of_a_user_who_logs_in_all_the_time_no_more_are_listed_than_are_alive() {
+    let mut fleet = fleet(&[("SESSION_IDLE", "600")]).await;
+    let lasting = logged_in(&fleet, 0, "ada").await;
+    lasting.post("/remember-me?days=10").send().await;
+    super::many(&fleet, 150, "ada").await;
+    minutes(&mut fleet, 20).await;
+    let roster = redis(&fleet).cli(&["KEYS", "stickless:u:*"]).await;
+    let kept = async || redis(&fleet).cli(&["HLEN", &roster]).await.parse::<usize>().expect("a number");
+    assert_eq!(kept().await, 152, "each, and the roster's state");
+    // Each log-in looks after some of those that are gone, beside its answer.
+    for log_ins in 1..50 {
+        logged_in(&fleet, log_ins, "ada").await;
+        if kept().await == log_ins + 2 {
+            return;
+        }
+    }
+    panic!("{} are left", kept().await);
+}
+
+#[tokio::test]
 async fn a_read_outside_the_threshold_tells_the_roster_nothing() {
     let mut fleet = fleet(&[("SESSION_IDLE", "1800")]).await;
     let browser = logged_in(&fleet, 0, "ada").await;

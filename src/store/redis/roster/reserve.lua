@@ -19,11 +19,14 @@ end
 
 local passed = {}
 if now - looked >= PASSED_EVERY then
-  looked = now
   for _, m in ipairs(members('')) do
     if m.deadline <= now and #passed < PASSED_MOST then
       passed[#passed + 1] = m
     end
+  end
+  -- Where there may be more, the next log-in looks again: of a user who logs in all the time none is left over.
+  if #passed < PASSED_MOST then
+    looked = now
   end
 end
 local serial = next_tick()

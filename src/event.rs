@@ -114,6 +114,18 @@ pub(crate) fn log_outs_repeated(node: &Address, count: usize) {
     tracing::info!(event = "log_outs_repeated", %node, count, "session store: the latest log-outs were repeated");
 }
 
+/// Writes waited for replicas in vain: so many are wanted.
+#[cfg(feature = "redis")]
+pub(crate) fn too_few_replicas(throttle: &Throttle, wanted: u32) {
+    if throttle.may_tell("too_few_replicas") {
+        tracing::warn!(
+            event = "too_few_replicas",
+            wanted,
+            "session store: fewer than {wanted} replicas have the latest writes in time"
+        );
+    }
+}
+
 /// A setting of the server that logs users out.
 #[cfg(feature = "redis")]
 pub(crate) fn advice(throttle: &Throttle, advice: &Advice) {

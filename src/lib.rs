@@ -184,9 +184,24 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Redis answers a write before its replicas have it, so a failover may lose what came last. [`Durability`](store::Durability) makes log-ins,
+//! log-outs and explicit saves wait, or all writes, and says what becomes of one that waits in vain: 503, or an event.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use stickless::store::{Durability, RedisStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+//! let store = RedisStore::builder("redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/mymaster")
+//!     .durability(Durability::replicas(1, Duration::from_millis(200)))
+//!     .early_switch(true)
+//!     .build()?;
+//! # Ok(()) }
+//! ```
+//!
 //! Which settings of the server log users out is in the repository's `docs/redis.md`; those that can be read are looked
 //! at, and told in the log as `advice`. What the crate has to say, it says as `tracing` events with a field `event`:
-//! `store_up`, `store_down`, `drift`, `fleet_disagrees`, and others.
+//! `store_up`, `store_down`, `too_few_replicas`, `drift`, `fleet_disagrees`, and others.
 //!
 //! # Behind nginx
 //!

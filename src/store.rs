@@ -39,7 +39,7 @@ pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 #[cfg(feature = "redis")]
 pub(crate) use self::redis::{Address, Advice};
 #[cfg(feature = "redis")]
-pub use self::redis::{Dial, LinkState, RedisStore, RedisStoreBuilder, Stream};
+pub use self::redis::{Dial, Durability, LinkState, RedisStore, RedisStoreBuilder, Stream, Unmet};
 
 /// How long a destroyed session is remembered, and a superseded cookie counts as stale: requests that were under way
 /// say nothing in that time.
@@ -87,6 +87,12 @@ pub trait Store: Send + Sync + 'static {
     ///   done later.
     /// * A destroyed record leaves a tombstone for [`GRACE`]: everything but `Bury` is [`Outcome::Gone`] on it.
     fn apply(&self, write: &Write, budget: &Budget) -> impl Future<Output = Result<Outcome, Unavailable>> + Send;
+
+    /// Carries out one write that the application asked to be sure of: as [`apply`](Self::apply), and where the store can
+    /// lose what it has acknowledged, and may be told to take care that it does not, it does so.
+    fn save(&self, write: &Write, budget: &Budget) -> impl Future<Output = Result<Outcome, Unavailable>> + Send {
+        self.apply(write, budget)
+    }
 
     /// The store's time, as well as it is known here without asking.
     fn now(&self) -> Timestamp;

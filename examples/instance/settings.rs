@@ -7,7 +7,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
-use stickless::store::{Budget, MemoryStore, RedisStore, Roster, Store as _};
+use stickless::store::{Budget, Durability, MemoryStore, RedisStore, Roster, Store as _, Unmet};
 use stickless::{Cap, ConfigError, KeyRing, SameSite, Secure, SessionLayer, Unavailable};
 
 use crate::proxies::Proxies;
@@ -30,6 +30,7 @@ struct StoreSettings {
     attempts: u32,
     timeout: Duration,
     budget: Duration,
+    durability: Durability,
 }
 
 #[derive(Clone)]
@@ -81,6 +82,7 @@ impl Settings {
                 attempts: env.parse::<NonZeroU32>("STORE_ATTEMPTS", "3", "must be a whole number above zero")?.get(),
                 timeout: env.millis("STORE_TIMEOUT_MS", "250")?,
                 budget: env.millis("STORE_BUDGET_MS", "1000")?,
+                durability: env.durability()?,
             },
             keys: Some(env.text("SESSION_KEYS", "")).filter(|keys| !keys.is_empty()),
             session: SessionSettings {
@@ -113,6 +115,7 @@ impl Settings {
             .attempts(self.store.attempts)
             .timeout(self.store.timeout)
             .budget(self.store.budget)
+            .durability(self.store.durability)
             .early_switch(true)
             .build()
             .map_err(|error| named(&error))?;
@@ -197,7 +200,7 @@ impl Store {
 }
 
 /// Settings of features that are not built yet, with the one value that asks for nothing of them.
-const NOT_YET: [(&str, &str); 2] = [("STORE_CA", ""), ("DURABILITY", "async")];
+const NOT_YET: [(&str, &str); 1] = [("STORE_CA", "")];
 
 /// All settings.
 const NAMES: [&str; 27] = [
@@ -289,6 +292,24 @@ impl Environment {
         }
     }
 
+    /// `async`, or `replicas:N:MS`: log-ins, log-outs and explicit saves wait for so many replicas so long, or are answered
+    /// 503. All other writes wait as well, but go on where replicas are away.
+    fn durability(&self) -> Result<Durability, String> {
+        let text = self.text("DURABILITY", "async");
+        let refused = || format!("DURABILITY = {text}: must be async or replicas:N:MS, with N and MS above zero");
+        if text == "async" {
+            return Ok(Durability::asynchronous());
+        }
+        if self.text("STORE", "memory") == "memory" {
+            return Err(format!("DURABILITY = {text}: must be async when STORE is memory, which has no replicas"));
+        }
+        let (count, limit) =
+            text.strip_prefix("replicas:").and_then(|rest| rest.split_once(':')).ok_or_else(refused)?;
+        let count = count.parse::<NonZeroU32>().map_err(|_| refused())?.get();
+        let limit = Duration::from_millis(limit.parse::<NonZeroU64>().map_err(|_| refused())?.get());
+        Ok(Durability::replicas(count, limit).all_writes(Unmet::Tell))
+    }
+
     fn refuse_unknown(&self) -> Result<(), String> {
         for (name, nothing) in NOT_YET {
             let value = self.text(name, nothing);
@@ -308,6 +329,7 @@ pub(crate) fn named(error: &ConfigError) -> String {
         "attempts" => "STORE_ATTEMPTS",
         "timeout" => "STORE_TIMEOUT_MS",
         "budget" => "STORE_BUDGET_MS",
+        "durability" => "DURABILITY",
         "keys" => "SESSION_KEYS",
         "idle" => "SESSION_IDLE",
         "refresh_within" => "SESSION_REFRESH_WITHIN",

@@ -49,8 +49,13 @@ pub enum UnavailableKind {
     Unconfirmed,
     /// The store asks to come back later: it loads, is busy, or lost its own master.
     Busy,
-    /// The store refuses writes: out of memory, disk or replicas.
+    /// The store refuses writes: out of memory or disk.
     Refused,
+    /// The store refuses writes while it has too few replicas (`min-replicas-to-write`): nothing was written.
+    NoReplicas,
+    /// The write was done and stands, but fewer replicas have it than the store's `Durability` asks for: a failover may
+    /// lose it.
+    NotReplicated,
     /// The store does not let us in, or not do this: credentials or permissions.
     Denied,
     /// This record is not as this version writes it: wrong type, broken field. Others are unharmed.
@@ -129,6 +134,8 @@ impl fmt::Display for Unavailable {
             UnavailableKind::Unconfirmed => "the session store's master is not confirmed by others",
             UnavailableKind::Busy => "the session store is busy",
             UnavailableKind::Refused => "the session store refuses writes",
+            UnavailableKind::NoReplicas => "the session store refuses writes without its replicas",
+            UnavailableKind::NotReplicated => "the session store's replicas do not have the write in time",
             UnavailableKind::Denied => "the session store denies access",
             UnavailableKind::Corrupt => "the session's record is corrupt",
             UnavailableKind::Newer => "the session's record is of a newer version",

@@ -9,7 +9,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::json::{decode, encode};
 use super::standing::Standing;
-use super::write::Along;
+use super::write::{Along, How};
 use super::{Session, Visit};
 use crate::error::{Error, ErrorKind, Unavailable, UnavailableKind};
 use crate::store::{Add, Intent, Outcome, integer};
@@ -126,8 +126,8 @@ impl Session {
         visit.apply(Along { intent: Some(Intent::Rotate), ..Along::default() }).await?.done().map(|_| ())
     }
 
-    /// Applies now what is staged, a log-out too. When it succeeds, the data are stored, and the cookie is sent with
-    /// the response.
+    /// Applies now what is staged, a log-out too. When it succeeds, the data are stored, on as many replicas as the store's
+    /// [`Durability`](crate::store::Durability) asks for, and the cookie is sent with the response.
     ///
     /// ```
     /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {
@@ -150,7 +150,7 @@ impl Session {
         if !visit.held(|held| held.is_changed()) {
             return Ok(());
         }
-        visit.apply(Along::default()).await?.done().map(|_| ())
+        visit.apply(Along { how: How::Surely, ..Along::default() }).await?.done().map(|_| ())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::standing::{Dead, Standing};
-use super::write::{Along, FIRST};
+use super::write::{Along, FIRST, How};
 use super::{Session, Visit};
 use crate::error::{Error, ErrorKind};
 use crate::id::{Handle, Id, WriteId};
@@ -108,7 +108,7 @@ impl Visit {
                     // on its way before ours. Best effort: the log-in does not depend on it.
                     let _ = self.bury(dead).await;
                 }
-                self.create_as(id.clone(), Some((user, membership)), None).await?;
+                self.create_as(id.clone(), Some((user, membership)), None, How::AsEver).await?;
             }
         }
         Ok(self.held(|held| held.live().map(|live| live.record.expires_in)))

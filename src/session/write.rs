@@ -27,6 +27,16 @@ pub(super) struct Along {
     pub(super) add: Option<Add>,
     pub(super) expect: Option<(String, Option<String>)>,
     pub(super) intent: Option<Intent>,
+    pub(super) how: How,
+}
+
+/// How sure the application wants to be of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum How {
+    #[default]
+    AsEver,
+    /// It asked for it to be saved.
+    Surely,
 }
 
 impl Along {
@@ -63,7 +73,7 @@ impl Visit {
         })?;
         match target {
             Some((handle, generation)) => self.change(handle, generation, along).await,
-            None => self.create(along.set).await.map(Outcome::Done),
+            None => self.create_as(Id::random()?, None, along.set, along.how).await.map(Outcome::Done),
         }
     }
 
@@ -80,7 +90,7 @@ impl Visit {
         }
         let apply = Apply { delta, add: along.add, expect: along.expect, intent, limits: self.layer().limits };
         let write = Write { handle, generation, id: WriteId::random()?, act: Act::Apply(apply) };
-        let outcome = self.layer().store.apply(&write, &self.call_budget()).await?;
+        let outcome = self.send(&write, along.how).await?;
         if let (Outcome::Done(done), Act::Apply(apply)) = (&outcome, write.act) {
             staged.applied();
             self.changed(*done, &apply);
@@ -115,17 +125,22 @@ impl Visit {
         self.held(|held| held.done(done, change, why));
     }
 
-    /// Creates the session with what is staged and what goes along.
-    pub(super) async fn create(&self, set: Option<(String, String)>) -> Result<Done, Error> {
-        self.create_as(Id::random()?, None, set).await
+    async fn send(&self, write: &Write, how: How) -> Result<Outcome, Unavailable> {
+        let (store, budget) = (&self.layer().store, self.call_budget());
+        match how {
+            How::AsEver => store.apply(write, &budget).await,
+            How::Surely => store.save(write, &budget).await,
+        }
     }
 
-    /// Creates the session under this id, for a user and their place in the roster, or without.
+    /// Creates the session under this id, with what is staged and what goes along, for a user and their place in the
+    /// roster, or without.
     pub(super) async fn create_as(
         &self,
         id: Id,
         member: Option<(&str, Membership)>,
         set: Option<(String, String)>,
+        how: How,
     ) -> Result<Done, Error> {
         let (user, membership) = member.unzip();
         let staged = Staged::take(self);
@@ -146,7 +161,7 @@ impl Visit {
         };
         let seen = create.seen.clone();
         let write = Write { handle: id.handle(), generation: FIRST, id: WriteId::random()?, act: Act::Create(create) };
-        let done = self.layer().store.apply(&write, &self.call_budget()).await?.done()?;
+        let done = self.send(&write, how).await?.done()?;
         let dead = self.held(|held| held.dead().cloned()).filter(|_| user.is_none());
         if let Some(dead) = &dead {
             self.look_behind(write.handle, dead).await?;

@@ -15,6 +15,7 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send +
 pub(crate) trait AnyStore: Send + Sync {
     fn load<'a>(&'a self, handles: &'a [Handle], budget: &'a Budget) -> Boxed<'a, Vec<Loaded>>;
     fn apply<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome>;
+    fn save<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome>;
     fn enrol<'a>(&'a self, name: roster::Name, act: &'a roster::Act, budget: &'a Budget) -> Boxed<'a, roster::Outcome>;
     fn announce<'a>(&'a self, handles: &'a [Handle], reason: Reason, budget: &'a Budget) -> Boxed<'a, ()>;
     fn endings(&self) -> Endings;
@@ -30,6 +31,10 @@ impl<S: Store + Roster> AnyStore for S {
 
     fn apply<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome> {
         Box::pin(Store::apply(self, write, budget))
+    }
+
+    fn save<'a>(&'a self, write: &'a Write, budget: &'a Budget) -> Boxed<'a, Outcome> {
+        Box::pin(Store::save(self, write, budget))
     }
 
     fn enrol<'a>(&'a self, name: roster::Name, act: &'a roster::Act, budget: &'a Budget) -> Boxed<'a, roster::Outcome> {

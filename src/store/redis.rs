@@ -15,6 +15,7 @@ mod clock;
 mod cluster;
 mod connect;
 mod dial;
+mod durability;
 mod fleet;
 mod link;
 mod load;
@@ -29,6 +30,7 @@ mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
+mod waiter;
 mod whole;
 
 use std::fmt;
@@ -43,6 +45,8 @@ pub(crate) use self::advice::Advice;
 use self::attempts::Attempts;
 pub use self::builder::RedisStoreBuilder;
 pub use self::dial::{Dial, Stream};
+use self::durability::Weight;
+pub use self::durability::{Durability, Unmet};
 pub use self::link::LinkState;
 use self::nodes::{Nodes, Target};
 use self::pubsub::{Heard, Subscription};
@@ -101,6 +105,7 @@ pub struct RedisStore {
 struct Shared {
     prefix: String,
     policy: Policy,
+    durability: Durability,
     nodes: Nodes,
     scripts: Arc<Scripts>,
 }
@@ -197,7 +202,11 @@ impl Store for RedisStore {
     }
 
     async fn apply(&self, write: &Write, budget: &Budget) -> Result<Outcome, Unavailable> {
-        self.shared.apply(write, budget).await
+        self.shared.apply(write, Weight::of(&write.act), budget).await
+    }
+
+    async fn save(&self, write: &Write, budget: &Budget) -> Result<Outcome, Unavailable> {
+        self.shared.apply(write, Weight::Weighty, budget).await
     }
 
     fn now(&self) -> Timestamp {

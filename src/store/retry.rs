@@ -112,6 +112,7 @@ pub(super) enum Remedy {
 /// | `READONLY` | no | redial |
 /// | `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `TRYAGAIN`, `BUSY` | no | wait |
 /// | `OOM`, `MISCONF`, `NOREPLICAS` | no | give up |
+/// | `UNBLOCKED` (a wait, when the master becomes a replica) | yes, and it is lost | redial |
 /// | `NOAUTH`, `WRONGPASS`, `NOPERM` | no | give up |
 /// | `WRONGTYPE` | no | give up, for this session alone |
 /// | `NOSCRIPT` | no | load the script |
@@ -139,10 +140,11 @@ pub(super) fn remedy(error: &RedisError) -> (Remedy, UnavailableKind) {
 fn by_code(code: &str) -> (Remedy, UnavailableKind) {
     match code {
         "BUSY" => (Remedy::Wait, UnavailableKind::Busy),
-        "READONLY" => (Remedy::Redial, UnavailableKind::NotMaster),
+        "READONLY" | "UNBLOCKED" => (Remedy::Redial, UnavailableKind::NotMaster),
         "NOAUTH" | "WRONGPASS" | "NOPERM" => (Remedy::GiveUp, UnavailableKind::Denied),
         "WRONGTYPE" => (Remedy::GiveUp, UnavailableKind::Corrupt),
-        // OOM, MISCONF, NOREPLICAS, and what we do not know.
+        "NOREPLICAS" => (Remedy::GiveUp, UnavailableKind::NoReplicas),
+        // OOM, MISCONF, and what we do not know.
         _ => (Remedy::GiveUp, UnavailableKind::Refused),
     }
 }
@@ -204,7 +206,8 @@ mod tests {
             ("-MASTERDOWN Link with MASTER is down\r\n", Remedy::Wait, UnavailableKind::Busy),
             ("-OOM command not allowed when used memory > 'maxmemory'.\r\n", Remedy::GiveUp, UnavailableKind::Refused),
             ("-MISCONF Redis is configured to save RDB snapshots\r\n", Remedy::GiveUp, UnavailableKind::Refused),
-            ("-NOREPLICAS Not enough good replicas to write.\r\n", Remedy::GiveUp, UnavailableKind::Refused),
+            ("-NOREPLICAS Not enough good replicas to write.\r\n", Remedy::GiveUp, UnavailableKind::NoReplicas),
+            ("-UNBLOCKED force unblock from blocking operation\r\n", Remedy::Redial, UnavailableKind::NotMaster),
             ("-NOAUTH Authentication required.\r\n", Remedy::GiveUp, UnavailableKind::Denied),
             ("-NOPERM this user has no permissions\r\n", Remedy::GiveUp, UnavailableKind::Denied),
             ("-WRONGTYPE Operation against a key\r\n", Remedy::GiveUp, UnavailableKind::Corrupt),

@@ -38,6 +38,8 @@ pub(crate) struct Node {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings<'a> {
     pub(crate) wires: bool,
+    /// Of which all but one are replicas.
+    pub(crate) nodes: u8,
     /// More options of redis-server, for all nodes.
     pub(crate) args: &'a [&'a str],
     pub(crate) down_after: Duration,
@@ -47,11 +49,10 @@ pub(crate) struct Settings<'a> {
 impl Default for Settings<'_> {
     fn default() -> Self {
         let (down_after, failover_timeout) = (Duration::from_secs(1), Duration::from_secs(3));
-        Self { wires: false, args: &[], down_after, failover_timeout }
+        Self { wires: false, nodes: 3, args: &[], down_after, failover_timeout }
     }
 }
 
-const NODES: u8 = 3;
 const SENTINELS: u8 = 3;
 
 impl Replicated {
@@ -68,7 +69,7 @@ impl Replicated {
     }
 
     async fn try_start_with(settings: Settings<'_>) -> Result<Self> {
-        let nodes = join_all((0..NODES).map(|number| Node::try_start(number, &settings))).await;
+        let nodes = join_all((0..settings.nodes).map(|number| Node::try_start(number, &settings))).await;
         let nodes: Vec<Node> = nodes.into_iter().collect::<Result<_>>()?;
         let master = nodes[0].port().to_string();
         for replica in &nodes[1..] {
@@ -143,14 +144,25 @@ impl Replicated {
 
     /// Waits until all replicas are in step and all running Sentinels know it.
     pub(crate) async fn calm(&self) {
-        let others = self.sentinels.len() - 1;
+        let (others, replicas) = (self.sentinels.len() - 1, self.nodes.len() - 1);
         let calm = async || {
             let (nodes, sentinels) = (self.nodes.iter().map(Node::is_well), self.sentinels.iter());
             let (nodes, sentinels) =
-                (join_all(nodes).await, join_all(sentinels.map(|sentinel| sentinel.is_calm(others, 2))).await);
+                (join_all(nodes).await, join_all(sentinels.map(|sentinel| sentinel.is_calm(others, replicas))).await);
             nodes.into_iter().chain(sentinels).all(|calm| calm)
         };
         or_panic(wait_until("calm", calm).await);
+    }
+
+    /// Has a node that runs follow the master, as the Sentinels do some ten seconds later, and waits until all are in step.
+    pub(crate) async fn follow(&self, node: usize, master: usize) {
+        let port = self.nodes[master].port().to_string();
+        self.nodes[node].server.cli(&["REPLICAOF", "127.0.0.1", &port]).await;
+        let in_step = async || {
+            let well = join_all(self.nodes.iter().map(Node::is_well)).await;
+            well.into_iter().all(|well| well) && self.nodes[node].in_step().await
+        };
+        or_panic(wait_until("all nodes are in step", in_step).await);
     }
 
     /// Between these nodes and all the others, and the Sentinels: nothing passes, or everything again. Instances

@@ -7,10 +7,10 @@ use crate::harness::{Browser, Instance, Monitor, RedisServer, session_key};
 const DESIGN: &str = include_str!("../../DESIGN.md");
 
 /// Commands of Redis 6.2 that the crate may use; Valkey has them all.
-const ALLOWED: [&str; 29] = [
+const ALLOWED: [&str; 30] = [
     "ASKING", "AUTH", "CLIENT", "CLUSTER", "CONFIG", "DEL", "EVAL", "EVALSHA", "EXISTS", "HDEL", "HGET", "HGETALL",
     "HINCRBY", "HKEYS", "HLEN", "HMGET", "HSET", "HSTRLEN", "INFO", "PEXPIRE", "PING", "PTTL", "PUBLISH", "ROLE",
-    "SCRIPT", "SELECT", "SENTINEL", "TIME", "UNLINK",
+    "SCRIPT", "SELECT", "SENTINEL", "TIME", "UNLINK", "WAIT",
 ];
 
 /// The commands of a row of DESIGN.md's table.
@@ -121,6 +121,21 @@ async fn a_miss_is_looked_at_twice_with_role_and_a_forgery_not_once() {
     assert_eq!(names(&seen(monitor).await), [""; 0]);
 }
 
+#[tokio::test]
+async fn a_write_that_waits_for_a_replica_costs_a_mark_and_a_wait() {
+    let redis = RedisServer::start().await;
+    let _replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &redis.port().to_string()]).await;
+    while redis.cli(&["WAIT", "1", "1000"]).await != "1" {}
+    let durability = [("DURABILITY", "replicas:1:400")].map(|(name, value)| (name, value.to_owned()));
+    let env = [("STORE", redis.url()), ("SESSION_KEYS", session_key())];
+    let instance = Instance::start(&env.into_iter().chain(durability).collect::<Vec<_>>()).await;
+    let browser = Browser::new(instance.url());
+    assert_eq!(browser.post("/set?k=a&v=1").send().await.status, 204);
+    let monitor = redis.monitor().await;
+    assert_eq!(browser.post("/set?k=a&v=2").send().await.status, 204);
+    assert_eq!(names(&seen(monitor).await), row("write that waits"));
+}
+
 #[test]
 fn scripts_and_code_use_no_command_newer_than_redis_6_2() {
     let sources = [
@@ -152,6 +167,7 @@ fn scripts_and_code_use_no_command_newer_than_redis_6_2() {
         include_str!("../../src/store/redis/fleet.rs"),
         include_str!("../../src/store/redis/script.rs"),
         include_str!("../../src/store/redis/sentinel/talk.rs"),
+        include_str!("../../src/store/redis/waiter.rs"),
         include_str!("../../src/store/redis.rs"),
     ];
     let calls = ["redis.call('", "redis.pcall('", "cmd(\"", "cmd(if known { \""];

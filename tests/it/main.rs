@@ -14,6 +14,7 @@ mod cookies;
 mod documents;
 mod domains;
 mod drift;
+mod durability;
 mod edge;
 mod failover;
 mod faults;

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod connections;
+mod durability;
 mod late;
 mod lost_replies;
 mod memory_full;

@@ -127,8 +127,31 @@ async fn impossible_places_and_formats_are_refused() {
 }
 
 #[tokio::test]
+async fn durabilities_that_cannot_be_are_refused() {
+    let key = session_key();
+    for durability in [
+        "sync",
+        "replicas",
+        "replicas:1",
+        "replicas:0:100",
+        "replicas:1:0",
+        "replicas:-1:9",
+        "replicas:1:1s",
+        "replicas:1:1:1",
+    ] {
+        assert_refused(&[&[("STORE", "redis://127.0.0.1"), ("SESSION_KEYS", &key), ("DURABILITY", durability)]]).await;
+    }
+    assert_refused(&[&[("DURABILITY", "replicas:1:100")]]).await;
+    let longer = "99999999999999";
+    let durability = format!("replicas:1:{longer}");
+    let line =
+        refusal(&[("STORE", "redis://127.0.0.1"), ("SESSION_KEYS", &key), ("DURABILITY", durability.as_str())]).await;
+    assert!(line.starts_with("DURABILITY = 1 replicas within"), "{line}");
+}
+
+#[tokio::test]
 async fn settings_of_features_that_are_not_there_are_refused() {
-    assert_refused(&[&[("DURABILITY", "replicas:1:100")], &[("STORE_CA", "/etc/ssl/ca.pem")]]).await;
+    assert_refused(&[&[("STORE_CA", "/etc/ssl/ca.pem")]]).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::attempts::{Attempt, Attempts, Failure};
+use super::durability::{Settled, Weight};
 use super::nodes::Target;
 use super::script::{self, Delivery, Reply};
 use super::{Shared, sound};
@@ -14,7 +15,7 @@ use crate::store::retry::{self, Remedy};
 use crate::store::{Act, Budget, Done, Outcome, Write};
 
 impl Shared {
-    pub(super) async fn apply(&self, write: &Write, budget: &Budget) -> Result<Outcome, Unavailable> {
+    pub(super) async fn apply(&self, write: &Write, weight: Weight, budget: &Budget) -> Result<Outcome, Unavailable> {
         let key = self.key(write.handle);
         let mut attempts = Attempts::begin(&self.nodes, Target::Key(&key), self.policy, budget);
         let mut first_sent: Option<Instant> = None;
@@ -28,19 +29,36 @@ impl Shared {
                 Some(Delivered::InTime(outcome)) => {
                     if let Outcome::Done(done) = &outcome {
                         self.nodes.ended.note(&key, &to_repeat(write, done), attempt.live.generation());
-                        if attempt.shard.link.has_left(&attempt.live) {
-                            // What a node acknowledges that all have left is lost: the next one recognises it, or does it.
-                            first_sent = first_sent.or(Some(sent));
-                            continue;
-                        }
                     }
-                    return Ok(outcome);
+                    let settling = self.settle_outcome(&attempt, &key, (weight, &outcome), attempts.deadline());
+                    if settling.await? == Settled::Stands {
+                        return Ok(outcome);
+                    }
+                    attempts.may_be_lost();
+                    first_sent = first_sent.or(Some(sent));
                 }
                 // It did nothing, so it does not count as sent.
                 Some(Delivered::Late) => {}
                 None => first_sent = first_sent.or(Some(sent)),
             }
         }
+    }
+
+    /// What may be lost of an outcome is settled.
+    async fn settle_outcome(
+        &self,
+        attempt: &Attempt,
+        key: &str,
+        (weight, outcome): (Weight, &Outcome),
+        deadline: tokio::time::Instant,
+    ) -> Result<Settled, Unavailable> {
+        let may_be_lost = match outcome {
+            Outcome::Done(_) | Outcome::Drifted(..) => true,
+            // That others ended it may be lost as well.
+            Outcome::Gone => self.durability.asks(weight).is_some(),
+            _ => false,
+        };
+        if may_be_lost { self.settle(attempt, key, weight, deadline).await } else { Ok(Settled::Stands) }
     }
 
     /// Sends a write once; a second time, with the script itself, to a server that does not know it.

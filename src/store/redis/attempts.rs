@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::cluster::{self, REDIRECTS_MOST, Redirect};
 use super::link::{Link, Live};
 use super::nodes::{Nodes, Shard, Target};
+use super::repeat;
 use super::url::Address;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event;
@@ -89,6 +90,11 @@ impl Attempt {
         }
         let replies = self.live.connection().send_packed_commands(&pipe, 0, pipe.len()).await?;
         if asking == 0 { Ok(replies) } else { Ok(replies.into_iter().skip(1).step_by(2).collect()) }
+    }
+
+    /// Whether the slot is on its way to this node.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked_by.is_some()
     }
 
     /// The node that has the slot, which is on its way while another one is asked.
@@ -184,6 +190,16 @@ impl<'a> Attempts<'a> {
         Ok(None)
     }
 
+    /// When the request's time is over.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// An attempt succeeded, and its effect may be lost all the same: there is to be another.
+    pub(super) fn may_be_lost(&mut self) {
+        self.last = UnavailableKind::NotReplicated.into();
+    }
+
     /// What a failure asks for; an error here is final.
     fn judge(&mut self, attempt: &Attempt, failure: Failure) -> Result<Unavailable, Unavailable> {
         let link = &attempt.shard.link;
@@ -203,8 +219,7 @@ impl<'a> Attempts<'a> {
                 let (remedy, kind) = self.remedy(&error);
                 let code = retry::known_code(&error);
                 let unavailable = Unavailable::new(kind, error);
-                let refuses =
-                    matches!(kind, UnavailableKind::Busy | UnavailableKind::Refused | UnavailableKind::Denied);
+                let refuses = kind == UnavailableKind::Busy || repeat::refuses(kind);
                 if refuses && remedy != Remedy::Redial {
                     event::store_refuses(&link.refusals, code, &unavailable);
                 }

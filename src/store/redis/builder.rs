@@ -9,6 +9,7 @@ use redis::ProtocolVersion;
 use super::clock::StoreClock;
 use super::connect::{Door, Route};
 use super::dial::Dial;
+use super::durability::Durability;
 use super::nodes::Nodes;
 use super::resolver::Compass;
 use super::script::Scripts;
@@ -45,6 +46,7 @@ pub struct RedisStoreBuilder {
     connect_timeout: Duration,
     connections: usize,
     early_switch: bool,
+    durability: Durability,
 }
 
 impl RedisStoreBuilder {
@@ -58,6 +60,7 @@ impl RedisStoreBuilder {
             connect_timeout: Duration::from_millis(300),
             connections: 1,
             early_switch: false,
+            durability: Durability::default(),
         }
     }
 
@@ -125,6 +128,21 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Which writes wait until replicas have them. It costs one connection more to each master. Default: none, so a
+    /// failover may lose what was acknowledged last.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stickless::store::Durability;
+    ///
+    /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
+    /// let builder = builder.durability(Durability::replicas(1, Duration::from_millis(200)));
+    /// ```
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
     /// The connection's name in `CLIENT LIST`. Default: `stickless`.
     ///
     /// ```
@@ -186,6 +204,7 @@ impl RedisStoreBuilder {
     /// A setting that cannot work, or no Tokio runtime to run in.
     pub fn build(self) -> Result<RedisStore, ConfigError> {
         let policy = self.policy.check()?;
+        let durability = self.durability.check(policy.budget)?;
         if self.connect_timeout.is_zero() {
             return Err(ConfigError::new("connect_timeout", "0ms", "must be above zero"));
         }
@@ -209,9 +228,10 @@ impl RedisStoreBuilder {
         };
         let (scripts, clock) = (Arc::new(Scripts::new()), Arc::new(StoreClock::new()));
         let cluster = matches!(place.topology, Topology::Cluster(_));
-        let route = Route { door, connections: self.connections, scripts: scripts.clone(), clock, cluster };
+        let (connections, quorum) = (self.connections, durability.quorum());
+        let route = Route { door, connections, scripts: scripts.clone(), clock, quorum, cluster };
         let nodes = nodes(route, place.topology, self.early_switch);
-        Ok(RedisStore { shared: Arc::new(Shared { prefix: self.prefix, policy, nodes, scripts }) })
+        Ok(RedisStore { shared: Arc::new(Shared { prefix: self.prefix, policy, durability, nodes, scripts }) })
     }
 }
 

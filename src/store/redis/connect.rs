@@ -11,8 +11,10 @@ use tokio::time::{sleep, timeout};
 use super::advice::{self, Advice};
 use super::clock::StoreClock;
 use super::dial::{Dial, Stream};
+use super::durability::Quorum;
 use super::script::Scripts;
 use super::url::Address;
+use super::waiter::Waiter;
 use super::whole::Whole;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::store::retry;
@@ -40,6 +42,8 @@ pub(super) struct Route {
     pub(super) connections: usize,
     pub(super) scripts: Arc<Scripts>,
     pub(super) clock: Arc<StoreClock>,
+    /// How many replicas writes wait for, where they do.
+    pub(super) quorum: Option<Quorum>,
     /// Whether to ask each master if the Cluster is up.
     pub(super) cluster: bool,
 }
@@ -48,6 +52,7 @@ pub(super) struct Route {
 pub(super) struct Connected {
     pub(super) address: Address,
     pub(super) connections: Vec<MultiplexedConnection>,
+    pub(super) waiter: Option<Waiter>,
     pub(super) drivers: Drivers,
     /// The node's replication id, where it tells: another after each restart and each promotion.
     pub(super) history: Option<String>,
@@ -133,18 +138,27 @@ pub(super) async fn connect(route: &Route, address: &Address) -> Result<Connecte
     let answers = question(route, &mut connection).await?;
     let mut connections = vec![connection];
     while connections.len() < route.connections {
-        let mut another = open_for_records(&route.door, address, &mut drivers).await?;
-        greeted(&ask(&route.door, &mut another, &greeting(&route.door)).await?)?;
-        connections.push(another);
+        connections.push(another(&route.door, address, &mut drivers).await?);
     }
+    let waiter = match route.quorum {
+        Some(quorum) => Some(Waiter::start(another(&route.door, address, &mut drivers).await?, quorum)),
+        None => None,
+    };
     Ok(Connected {
         address: address.clone(),
         connections,
+        waiter,
         drivers,
         history: answers.history,
         clock_off: answers.clock_off,
         advice: answers.advice,
     })
+}
+
+async fn another(door: &Door, address: &Address, drivers: &mut Drivers) -> Result<MultiplexedConnection, Unavailable> {
+    let mut connection = open_for_records(door, address, drivers).await?;
+    greeted(&ask(door, &mut connection, &greeting(door)).await?)?;
+    Ok(connection)
 }
 
 struct Answers {

@@ -18,6 +18,7 @@ use super::connect::{Connected, Route};
 use super::repeat::Ended;
 use super::resolver::{Compass, Resolver};
 use super::url::Address;
+use super::waiter::Waiter;
 use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event::Throttle;
@@ -61,6 +62,8 @@ pub(super) struct Live {
     address: Address,
     connections: Vec<MultiplexedConnection>,
     next: AtomicUsize,
+    /// Where writes wait for replicas.
+    waiter: Option<Waiter>,
     timeouts: AtomicU32,
 }
 
@@ -72,6 +75,7 @@ impl Live {
             address: connected.address.clone(),
             connections: connected.connections.clone(),
             next: AtomicUsize::new(0),
+            waiter: connected.waiter.clone(),
             timeouts: AtomicU32::new(0),
         }
     }
@@ -92,12 +96,26 @@ impl Live {
         };
         self.connections[index].clone()
     }
+
+    /// By which writes to this node wait for its replicas.
+    pub(super) fn waiter(&self) -> Option<&Waiter> {
+        self.waiter.as_ref()
+    }
 }
 
 #[derive(Clone)]
 pub(super) enum State {
     Up(Arc<Live>),
     Down { since: Instant, cause: Unavailable },
+}
+
+impl State {
+    fn has_left(&self, live: &Live) -> bool {
+        match self {
+            Self::Up(now) => now.address != live.address,
+            Self::Down { cause, .. } => cause.kind() == UnavailableKind::NotMaster,
+        }
+    }
 }
 
 /// What happened to calls since the last connection ended.
@@ -223,9 +241,19 @@ impl Link {
 
     /// Whether the master is another by now, or this one said that it is none.
     pub(super) fn has_left(&self, live: &Live) -> bool {
-        match &*self.state.borrow() {
-            State::Up(now) => now.address != live.address,
-            State::Down { cause, .. } => cause.kind() == UnavailableKind::NotMaster,
+        self.state.borrow().has_left(live)
+    }
+
+    /// Whether another node is to take over from this one.
+    pub(super) fn is_leaving(&self, live: &Live) -> bool {
+        self.compass.leads_away_from(live)
+    }
+
+    /// Returns when the master is another, or this one said that it is none.
+    pub(super) async fn left(&self, live: &Live) {
+        let mut state = self.state.clone();
+        if state.wait_for(|state| state.has_left(live)).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 

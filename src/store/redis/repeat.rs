@@ -150,14 +150,15 @@ async fn repeat_until_done(
     let begun = Instant::now();
     loop {
         match repeat(endings, &mut live.connection(), scripts, clock).await {
-            Err(cause) if refuses(&cause) && begun.elapsed() < GRACE => sleep(REFUSED).await,
+            Err(cause) if refuses(cause.kind()) && begun.elapsed() < GRACE => sleep(REFUSED).await,
             done => return done,
         }
     }
 }
 
-pub(super) fn refuses(cause: &Unavailable) -> bool {
-    matches!(cause.kind(), UnavailableKind::Refused | UnavailableKind::Denied)
+/// Whether a node that answers does not do what it is told.
+pub(super) fn refuses(kind: UnavailableKind) -> bool {
+    matches!(kind, UnavailableKind::Refused | UnavailableKind::NoReplicas | UnavailableKind::Denied)
 }
 
 #[cfg(test)]

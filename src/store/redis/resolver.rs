@@ -134,7 +134,7 @@ impl Resolver {
             Ok(()) => event::log_outs_repeated(&connected.address, endings.len() + rest.len()),
             // The node answers and refuses, as a new master does that misses its replicas still: nobody is helped by
             // staying away from it. They are repeated when it refuses no more.
-            Err(cause) if refuses(&cause) => {
+            Err(cause) if refuses(cause.kind()) => {
                 event::store_refuses(&last.told, "log-outs are not repeated yet", &cause);
                 endings.append(&mut rest);
                 rest = endings;

@@ -3,6 +3,7 @@
 use redis::{Cmd, ErrorKind, RedisError, Value};
 
 use super::attempts::{Attempt, Attempts, Failure};
+use super::durability::{Settled, Weight};
 use super::nodes::Target;
 use super::script::Script;
 use super::{Shared, sound};
@@ -62,7 +63,11 @@ impl Shared {
             // None of them is done twice in effect, so a repeated one need not be recognised. After a late one, again.
             let work = self.enrol_once(&attempt, &key, act, not_after);
             if let Some(Some(outcome)) = attempts.run(&attempt, work).await? {
-                return Ok(outcome);
+                let weight = Weight::of_roster(act);
+                if self.settle(&attempt, &key, weight, attempts.deadline()).await? == Settled::Stands {
+                    return Ok(outcome);
+                }
+                attempts.may_be_lost();
             }
         }
     }

@@ -192,8 +192,8 @@ async fn writes_refused_for_want_of_disk_or_replicas_are_not_tried_again() {
     let subject = Subject::with(&store, &[("a", "1")]).await;
     server.cli(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
     let sent = wire.seen("EVALSHA");
-    assert_eq!(kind(subject.try_act(1, Act::Apply(set("a", "2"))).await), UnavailableKind::Refused);
-    assert_eq!(kind(subject.try_act(1, Act::Destroy).await), UnavailableKind::Refused);
+    assert_eq!(kind(subject.try_act(1, Act::Apply(set("a", "2"))).await), UnavailableKind::NoReplicas);
+    assert_eq!(kind(subject.try_act(1, Act::Destroy).await), UnavailableKind::NoReplicas);
     assert_eq!(wire.seen("EVALSHA") - sent, 2);
     assert_eq!(subject.data().await, map(&[("a", "1")]));
     wire.next("EVALSHA", [Fault::Answer("-MISCONF Redis is configured to save RDB snapshots\r\n".into())]);

@@ -90,6 +90,11 @@ impl Compass {
         }
     }
 
+    /// Whether there is news that another node is to take over from this one.
+    pub(in super::super) fn leads_away_from(&self, live: &Live) -> bool {
+        self.hints().borrow().as_ref().is_some_and(|hint| hint.leads_away_from(live))
+    }
+
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         match self {
             Self::Node(_) | Self::Shard(_) => watch::channel(()).1,

@@ -17,6 +17,8 @@ mod proxies;
 mod routes;
 #[path = "instance/settings.rs"]
 mod settings;
+#[path = "instance/user.rs"]
+mod user;
 
 use std::process::ExitCode;
 use std::time::Duration;

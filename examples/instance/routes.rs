@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use crate::devices;
 use crate::page::{self, Page};
 use crate::settings::Store;
+use crate::user::User;
 
 #[derive(Clone)]
 struct App {
@@ -161,12 +162,7 @@ async fn append(session: Session, Query(Pair { k, v }): Query<Pair>) -> Result<J
     Ok(Json(json!({ "length": list.len() })))
 }
 
-#[derive(Deserialize)]
-struct User {
-    user: String,
-}
-
-async fn login(session: Session, Query(User { user }): Query<User>) -> Result<StatusCode, Error> {
+async fn login(session: Session, User(user): User) -> Result<StatusCode, Error> {
     session.log_in(&user).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,7 +11,7 @@ use crate::store::roster::Membership;
 use crate::store::{Act, Done, GRACE, Intent, Loaded, Outcome, Write};
 
 /// The longest user id, in bytes.
-const USER: usize = 1024;
+const USER: usize = 4096;
 
 impl Session {
     /// Binds the session to a user who has proved who they are. Its generation rises, so a cookie from before is dead
@@ -31,7 +31,7 @@ impl Session {
     /// # Errors
     ///
     /// [`Cap`](ErrorKind::Cap) when the user has as many sessions as they may have,
-    /// [`TooLarge`](ErrorKind::TooLarge) for an id of more than 1,024 bytes, [`Sealed`](ErrorKind::Sealed) when the
+    /// [`TooLarge`](ErrorKind::TooLarge) for an id of more than 4,096 bytes, [`Sealed`](ErrorKind::Sealed) when the
     /// response's headers are gone, and those of [`save`](Self::save).
     pub async fn log_in(&self, user: &str) -> Result<(), Error> {
         let visit = &*self.0;

@@ -151,6 +151,17 @@ async fn user_ids_may_have_any_characters_and_a_kibibyte() {
         assert_eq!(devices(&browsers[0]).await.len(), 2, "{name:?}");
         assert_eq!(ended(&browsers[0].post("/logout-everywhere").send().await), 2);
     }
+    // Those that are no text, too: each is a user of its own.
+    let bytes = |byte: u8, times: usize| format!("%{byte:02X}").repeat(times);
+    let names = [bytes(0xff, 1), bytes(0xfe, 1), bytes(0xff, 1024), "%EF%9F%BF".to_owned(), "%EF%BF%BD".to_owned()];
+    let mut known = Vec::new();
+    for name in &names {
+        let browsers = many(&fleet, 2, name).await;
+        assert_eq!(devices(&browsers[0]).await.len(), 2, "{name:.12}");
+        let id = user(&browsers[0]).await;
+        assert!(id.is_string() && !known.contains(&id), "{name:.12}: {id}");
+        known.push(id);
+    }
     let too_long = fleet.browser().post(&format!("/login?user={}", "x".repeat(1025))).send().await;
     assert_eq!(too_long.status, 413);
 }

@@ -5,6 +5,7 @@
 //! is complete, and *all* means all: sessions that are used, or log in, at that very moment end too.
 
 pub(crate) mod admission;
+pub(crate) mod aftermath;
 pub(crate) mod allowance;
 pub(crate) mod sessions;
 
@@ -171,6 +172,8 @@ impl Users {
 
     /// Ends all sessions of a user, and refuses every log-in that began before. How many there were.
     ///
+    /// Also when a user is deleted: sessions know nothing of that. End them when nobody can log in as this user any more.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
     /// let users = stickless::Users::new(stickless::store::MemoryStore::new());
@@ -257,7 +260,7 @@ impl Users {
         let outcome = self.store.apply(&write, &Budget::default()).await?;
         let ended = matches!(outcome, crate::store::Outcome::Done(_));
         if ended {
-            sessions::announce(self.store.clone(), vec![handle], Reason::Ended).await;
+            aftermath::announce(self.store.clone(), vec![handle], Reason::Ended).await;
         }
         Ok(ended)
     }

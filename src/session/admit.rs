@@ -11,7 +11,8 @@ use crate::event;
 use crate::store::Budget;
 use crate::store::roster::{Act, Listed, Membership, Name};
 use crate::users::admission::{Admission, Need, Refusal, Said};
-use crate::users::sessions::{Sessions, leave};
+use crate::users::aftermath::leave;
+use crate::users::sessions::Sessions;
 
 impl Visit {
     /// Brings the record of a log-in into the user's roster: false when there was none to be bound. Until it is in,

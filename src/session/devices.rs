@@ -8,8 +8,9 @@ use crate::error::{Error, ErrorKind, Unavailable};
 use crate::id::Handle;
 use crate::store::Reason;
 use crate::store::roster::{Act, Listed, Name, Outcome};
+use crate::users::aftermath::{announce, leave};
 use crate::users::allowance::Allowance;
-use crate::users::sessions::{Asking, Sessions, announce, leave};
+use crate::users::sessions::{Asking, Sessions};
 use crate::users::{Device, devices};
 
 /// Devices. Without a user who is logged in there are none.

@@ -66,7 +66,8 @@ impl Session {
         self.0.held(|held| held.live().map(|live| live.id.handle()))
     }
 
-    /// The user who is logged in.
+    /// The user who is logged in: the id that [`log_in`](Self::log_in) was given. Whether that user still exists is the
+    /// application's to know; [`Users::end_all`](crate::Users::end_all) ends the sessions of one who is deleted.
     ///
     /// ```
     /// # async fn example(session: stickless::Session) -> Result<(), stickless::Error> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{StreamExt as _, iter};
 
 use super::admission::Verdict;
+use super::aftermath::{announce, leave};
 use super::allowance::Allowance;
 use crate::beside::beside;
 use crate::error::Unavailable;
@@ -13,7 +14,7 @@ use crate::event;
 use crate::id::{Handle, WriteId};
 use crate::record::Record;
 use crate::store::roster::{Act, Listed, Member, Name, Outcome};
-use crate::store::{self, AnyStore, Budget, GRACE, Loaded, Reason, Timestamp, Write};
+use crate::store::{self, AnyStore, GRACE, Loaded, Reason, Timestamp, Write};
 
 /// Records asked for in one pipeline.
 const ASKED_AT_ONCE: usize = 250;
@@ -276,28 +277,6 @@ impl<'a> Sessions<'a> {
             announce(self.store.clone(), handles, reason).await;
         }
     }
-}
-
-/// Removes members from a roster, beside.
-pub(crate) async fn leave(store: Arc<dyn AnyStore>, name: Name, gone: Vec<Listed>) {
-    beside(async move {
-        if let Err(cause) = store.enrol(name, &Act::Leave(gone), &Budget::default()).await {
-            event::roster_failed(&cause);
-        }
-    })
-    .await;
-}
-
-/// Tells all instances, beside.
-pub(crate) async fn announce(store: Arc<dyn AnyStore>, handles: Vec<Handle>, reason: Reason) {
-    beside(async move {
-        for some in handles.chunks(500) {
-            if let Err(cause) = store.announce(some, reason, &Budget::default()).await {
-                event::roster_failed(&cause);
-            }
-        }
-    })
-    .await;
 }
 
 fn members(outcome: Outcome) -> (u64, Vec<Member>) {

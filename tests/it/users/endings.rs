@@ -49,6 +49,28 @@ async fn every_ending_is_heard_with_its_reason_by_who_listens() {
 }
 
 #[tokio::test]
+async fn a_deleted_users_sessions_end_and_their_browsers_log_in_as_somebody_else() {
+    let fleet = Fleet::start_with(2, &[("SESSION_CAP", "2:refuse")]).await;
+    let users = Users::new(RedisStore::connect(&fleet.redis.url()).expect("a store"));
+    let browsers = [logged_in(&fleet, 0, "ada").await, logged_in(&fleet, 1, "ada").await];
+    browsers[0].post("/set?k=cart&v=tea").send().await;
+    assert_eq!(users.end_all("ada").await.expect("the store answers"), 2);
+    for browser in &browsers {
+        let me = browser.get("/me").send().await.json();
+        assert_eq!((&me["user"], &me["reason"]), (&serde_json::Value::Null, &"everywhere".into()));
+        assert_eq!(browser.post("/set?k=a&v=1").send().await.status, 409);
+        assert_eq!(browser.post("/login?user=bob").send().await.status, 204);
+        assert_eq!(browser.get("/dump").send().await.json()["data"], serde_json::json!({}));
+    }
+    assert_eq!(users.list("bob").await.expect("the store answers").len(), 2);
+    assert!(users.list("ada").await.expect("the store answers").is_empty());
+    // One of the same name who comes later is nobody's heir, and has all places.
+    let heirs = [logged_in(&fleet, 0, "ada").await, logged_in(&fleet, 1, "ada").await];
+    assert_eq!(heirs[0].get("/dump").send().await.json()["data"], serde_json::json!({}));
+    assert_eq!(users.list("ada").await.expect("the store answers").len(), 2);
+}
+
+#[tokio::test]
 async fn an_administrator_lists_shows_and_ends_without_a_request() {
     let fleet = Fleet::start(2).await;
     let users = Users::new(RedisStore::connect(&fleet.redis.url()).expect("a store"));

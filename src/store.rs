@@ -71,6 +71,20 @@ pub trait Store: Send + Sync + 'static {
     /// * A record whose life is over is missing.
     /// * A miss is certain: a store that may have been asked at the wrong node looks twice, and errs when in doubt.
     /// * A read changes nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// use stickless::store::{Budget, Loaded, MemoryStore, Store};
+    ///
+    /// let handle = "47DEQpj8HBSa-_TImW-5JA".parse().expect("a handle");
+    /// let loaded = Store::load(&MemoryStore::new(), &[handle], &Budget::default()).await?;
+    /// assert_eq!(loaded, [Loaded::Missing]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot say of any of them. What is wrong with one record alone is its answer: [`Loaded::Unreadable`].
     fn load(
         &self,
         handles: &[Handle],
@@ -86,6 +100,21 @@ pub trait Store: Send + Sync + 'static {
     /// * When the future is dropped or the answer is an error, the write was done wholly or not at all, and it is not
     ///   done later.
     /// * A destroyed record leaves a tombstone for [`GRACE`]: everything but `Bury` is [`Outcome::Gone`] on it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// use stickless::store::{Act, Budget, MemoryStore, Outcome, Store, Write, WriteId};
+    ///
+    /// let handle = "47DEQpj8HBSa-_TImW-5JA".parse().expect("a handle");
+    /// let write = Write { handle, generation: 1, id: WriteId::random()?, act: Act::Destroy };
+    /// let outcome = Store::apply(&MemoryStore::new(), &write, &Budget::default()).await?;
+    /// assert_eq!(outcome, Outcome::Gone);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot say whether it was done, or has refused it: a record that is corrupt, or of a newer version.
     fn apply(&self, write: &Write, budget: &Budget) -> impl Future<Output = Result<Outcome, Unavailable>> + Send;
 
     /// Carries out one write that the application asked to be sure of: as [`apply`](Self::apply), and where the store can
@@ -95,9 +124,21 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// The store's time, as well as it is known here without asking.
+    ///
+    /// ```
+    /// use stickless::store::{MemoryStore, Store, Timestamp};
+    ///
+    /// assert!(MemoryStore::new().now() > Timestamp::from_millis(0));
+    /// ```
     fn now(&self) -> Timestamp;
 
-    /// The limit of all time that one request spends in calls of this store.
+    /// The limit of all time that one request spends in calls of this store. Default: one second.
+    ///
+    /// ```
+    /// use stickless::store::{MemoryStore, Store};
+    ///
+    /// assert_eq!(MemoryStore::new().budget().as_secs(), 1);
+    /// ```
     fn budget(&self) -> Duration {
         Duration::from_secs(1)
     }
@@ -107,6 +148,19 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// * A card replaces the earlier one of the same instance.
     /// * A card that was not posted again for [`CARD_LIFE`] is gone.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// use stickless::store::{Budget, Card, MemoryStore, Store};
+    ///
+    /// let card = Card { instance: "web-3".to_owned(), settings: [].into() };
+    /// assert_eq!(MemoryStore::new().post(&card, &Budget::default()).await?, None);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot say what others have posted. It is tried again later.
     fn post(
         &self,
         card: &Card,
@@ -117,6 +171,18 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Whether the store answers now.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// use stickless::store::{Budget, MemoryStore, Store};
+    ///
+    /// Store::ping(&MemoryStore::new(), &Budget::default()).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// It does not, and why.
     fn ping(&self, budget: &Budget) -> impl Future<Output = Result<(), Unavailable>> + Send;
 }
 

@@ -55,6 +55,19 @@ pub trait Roster: Send + Sync + 'static {
     /// * The same act once more has the same result.
     /// * Nobody is removed but by name, and not when they have come in anew since they were listed.
     /// * A roster is forgotten when nobody in it can be alive, and no session from before its epoch either.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// use stickless::store::{Budget, MemoryStore, roster::{Act, Name, Outcome, Roster}};
+    ///
+    /// let list = MemoryStore::new().enrol(Name::of_user("alice"), &Act::List, &Budget::default()).await?;
+    /// assert_eq!(list, Outcome::Members { epoch: 0, members: Vec::new() });
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The store cannot say whether it was done; or the roster is corrupt, or of a newer version.
     fn enrol(
         &self,
         name: Name,
@@ -63,6 +76,19 @@ pub trait Roster: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Outcome, Unavailable>> + Send;
 
     /// Tells all who listen, on any instance, that these sessions have ended. A repeated attempt may be heard twice.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// use stickless::{Reason, store::{Budget, MemoryStore, Roster}};
+    ///
+    /// let handle = "47DEQpj8HBSa-_TImW-5JA".parse().expect("a handle");
+    /// MemoryStore::new().announce(&[handle], Reason::Ended, &Budget::default()).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Some may not have heard of it.
     fn announce(
         &self,
         handles: &[Handle],
@@ -70,7 +96,16 @@ pub trait Roster: Send + Sync + 'static {
         budget: &Budget,
     ) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
-    /// Listens to what is announced.
+    /// Listens to what is announced, from now on.
+    ///
+    /// ```
+    /// use stickless::{store::{MemoryStore, Roster}, users::News};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let store = MemoryStore::new();
+    /// assert_eq!(store.endings().next().await, Some(News::Gap));
+    /// # }
+    /// ```
     fn endings(&self) -> Endings;
 }
 

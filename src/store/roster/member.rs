@@ -17,7 +17,7 @@ use crate::id::Handle;
 pub struct Listed {
     /// Who.
     pub handle: Handle,
-    /// Its serial then.
+    /// Its serial then: a tick.
     pub serial: u64,
 }
 
@@ -36,9 +36,9 @@ pub struct Member {
     pub handle: Handle,
     /// Whether its log-in was confirmed.
     pub confirmed: bool,
-    /// When it first came in: the order in which members are evicted. Logging in again as the same user keeps it.
+    /// The tick at which it first came in: the order in which members are evicted. Logging in again as the same user keeps it.
     pub place: u64,
-    /// When it came in last.
+    /// When it came in last: a tick.
     pub serial: u64,
     /// After this, its record has probably ended; of a reserved place, when it no longer counts.
     pub deadline: Timestamp,
@@ -71,7 +71,7 @@ impl Member {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Membership {
-    /// The serial of its place there.
+    /// The serial of its place there: a tick.
     pub serial: u64,
     /// Nobody has come with the log-in's cookie yet. If nobody does, a crash may have lost it.
     pub unproved: bool,

@@ -77,7 +77,6 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 }
 
 /// A random time up to `limit`.
-#[cfg(feature = "redis")]
 pub(crate) fn jitter(limit: Duration) -> Duration {
     Duration::from_micros(fastrand::u64(0..=u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)))
 }

@@ -75,7 +75,7 @@ async fn converse(
         tokio::select! {
             () = drivers.one_ended() => return Ok(()),
             _ = question.changed() => {}
-            () = sleep(POLL_EVERY) => {}
+            () = sleep(POLL_EVERY * 3 / 4 + jitter(POLL_EVERY / 4)) => {}
         }
     }
 }

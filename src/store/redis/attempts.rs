@@ -129,20 +129,28 @@ impl<'a> Attempts<'a> {
             (self.count, self.redirects) = (self.count + 1, 0);
         }
         let (deadline, patience) = (self.deadline, self.policy.budget);
-        let way = self.nodes.way(self.target, redirect.as_ref(), deadline, patience).await?;
-        if self.shard.is_none() {
-            way.shard.link.retries.call();
-        }
-        let shard = self.shard.insert(way.shard).clone();
-        let (live, now) = match shard.link.up() {
-            Some(live) if self.count == 1 && way.at.is_none() => (live, self.started),
-            _ => (shard.link.live(way.at.as_ref(), deadline, patience).await?, Instant::now()),
+        let (way, live, now) = loop {
+            let way = self.nodes.way(self.target, redirect.as_ref(), deadline, patience).await?;
+            if self.shard.is_none() {
+                way.shard.link.retries.call();
+            }
+            let link = &self.shard.insert(way.shard.clone()).link;
+            match link.up() {
+                Some(live) if self.count == 1 && way.at.is_none() => break (way, live, self.started),
+                _ => {}
+            }
+            let live = tokio::select! {
+                live = link.live(way.at.as_ref(), deadline, patience) => live?,
+                // This link may never be up again, or not there.
+                () = self.nodes.turn(&way), if !matches!(self.target, Target::Shard(_)) => continue,
+            };
+            break (way, live, Instant::now());
         };
         let limit = self.policy.timeout.min(deadline - now);
         if limit.is_zero() {
             return Err(self.last.clone());
         }
-        Ok(Attempt { shard, live, limit, asked_by: way.asked_by })
+        Ok(Attempt { shard: way.shard, live, limit, asked_by: way.asked_by })
     }
 
     /// Before another attempt, if there may be one.

@@ -8,6 +8,7 @@ mod board;
 mod council;
 mod keeper;
 mod slot;
+mod spans;
 mod standing;
 mod view;
 
@@ -22,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 pub(super) use self::board::Board;
 use self::council::Chart;
 use self::keeper::Keeper;
+use self::spans::Spans;
 use super::clock::StoreClock;
 use super::connect::Route;
 use super::link::State;
@@ -48,8 +50,8 @@ pub(super) struct Cluster {
 #[derive(Default)]
 pub(super) struct Table {
     places: Vec<Place>,
-    /// For each slot, which of them.
-    slots: Vec<Option<u16>>,
+    /// Which of them.
+    owners: Spans<Option<usize>>,
 }
 
 /// A shard, and where its master is.
@@ -133,6 +135,13 @@ impl Cluster {
         }
     }
 
+    /// Returns when a way leads elsewhere by now: its link was given up, or has another place.
+    pub(super) async fn turn(&self, way: &Way) {
+        if self.table.clone().wait_for(|table| !table.has(way)).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// The way to the node that a redirect names, once it is known.
     async fn follow(&self, redirect: Option<&Redirect>, deadline: Instant) -> Option<Way> {
         let redirect = redirect?;
@@ -166,10 +175,7 @@ impl Table {
 
     fn way(&self, target: Target<'_>, surely: bool) -> Option<Way> {
         let place = match target {
-            Target::Key(key) => {
-                let index = (*self.slots.get(usize::from(slot::slot(key)))?)?;
-                self.places.get(usize::from(index))?
-            }
+            Target::Key(key) => self.places.get((*self.owners.at(slot::slot(key))?)?)?,
             Target::Shard(shard) => return Some(Way::to(shard.clone())),
             Target::Any => {
                 let up = self.serving().find(|place| place.shard.link.is_up());
@@ -179,6 +185,11 @@ impl Table {
         // The link may still be with the old master, which has just said that it is none.
         let at = surely.then(|| place.address.clone());
         Some(Way { at, ..Way::to(place.shard.clone()) })
+    }
+
+    fn has(&self, way: &Way) -> bool {
+        let is = |place: &Place| Arc::ptr_eq(&place.shard, &way.shard);
+        self.places.iter().any(|place| is(place) && way.at.as_ref().is_none_or(|at| *at == place.address))
     }
 
     fn named(&self, redirect: &Redirect) -> Option<Way> {

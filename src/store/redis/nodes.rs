@@ -89,6 +89,14 @@ impl Nodes {
         }
     }
 
+    /// Returns when a way leads elsewhere by now; never, where there is but one.
+    pub(super) async fn turn(&self, way: &Way) {
+        match &self.ways {
+            Ways::One(_) => std::future::pending().await,
+            Ways::Cluster(cluster) => cluster.turn(way).await,
+        }
+    }
+
     /// The masters that hold records; none while they are not known.
     pub(super) fn shards(&self) -> Vec<Arc<Shard>> {
         match &self.ways {

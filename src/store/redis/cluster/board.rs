@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::url::Address;
-use super::council::{Council, Verdict};
+use super::council::{Chart, Council, Verdict};
 use super::slot::slot;
 use crate::error::{Unavailable, UnavailableKind};
 
@@ -45,9 +45,13 @@ impl Board {
         self.council.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those without slots that calls were sent to.
-    pub(super) fn named(&self) -> BTreeSet<Address> {
-        self.named.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Those without slots that calls were sent to. Who has some by this chart is forgotten: it may lose them again.
+    pub(super) fn named(&self, chart: &Chart) -> BTreeSet<Address> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        for master in chart.masters.iter().filter(|master| master.slots > 0) {
+            named.remove(&master.address);
+        }
+        named.clone()
     }
 
     /// A call was sent to this node, which may have no slots yet.

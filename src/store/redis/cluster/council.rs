@@ -10,23 +10,25 @@ use tokio::time::Instant;
 
 use super::super::url::Address;
 use super::slot::SLOTS;
+use super::spans::Spans;
 use super::view::{Member, View};
 
 /// A view may be trusted for this long.
 const FRESH: Duration = Duration::from_secs(1);
 /// It counts among others for this long: a Cluster that was made anew begins with low epochs.
 const COUNTS: Duration = Duration::from_secs(10);
-/// Stands for no master.
-const NOBODY: u16 = u16::MAX;
 
 /// Which master has which slots.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Chart {
     /// By id; also those without slots.
     pub(super) masters: Vec<Master>,
-    /// For each slot, which of them.
-    owners: Vec<u16>,
+    /// Which of them.
+    owners: Spans<Option<usize>>,
 }
+
+/// What speaks for the owner of a slot: the epoch, then who was asked last. And who that is.
+type Claim<'a> = (u64, Instant, &'a str);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Master {
@@ -101,25 +103,22 @@ impl Council {
 
 impl Chart {
     fn of<'a>(views: impl Iterator<Item = &'a (Instant, View)>) -> Self {
-        let mut claims: Vec<Option<(u64, Instant, &str)>> = vec![None; SLOTS];
+        let views: Vec<_> = views.collect();
+        let claims = claims(&views);
         let mut known: BTreeMap<&str, (Instant, &Member)> = BTreeMap::new();
         for (at, view) in views {
-            for (id, member) in &view.members {
-                for range in &member.slots {
-                    for held in &mut claims[usize::from(*range.start())..=usize::from(*range.end())] {
-                        *held = (*held).max(Some((member.epoch, *at, id)));
-                    }
-                }
-                let newer = known.get(id.as_str()).is_none_or(|(before, _)| before < at);
-                if newer && member.address.is_some() {
+            for (id, member) in view.members.iter().filter(|(_, member)| member.address.is_some()) {
+                if known.get(id.as_str()).is_none_or(|(before, _)| before < at) {
                     known.insert(id, (*at, member));
                 }
             }
         }
         let mut counts: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
-        for (epoch, _, id) in claims.iter().flatten() {
-            let (slots, highest) = counts.entry(id).or_default();
-            (*slots, *highest) = (*slots + 1, (*highest).max(*epoch));
+        for (length, claim) in claims.lengths() {
+            if let Some((epoch, _, id)) = claim {
+                let (slots, highest) = counts.entry(id).or_default();
+                (*slots, *highest) = (*slots + length, (*highest).max(*epoch));
+            }
         }
         let masters: Vec<Master> = known
             .iter()
@@ -130,31 +129,31 @@ impl Chart {
             })
             .collect();
         let index = |id: &str| masters.binary_search_by(|master| master.id.as_str().cmp(id)).ok();
-        let indexes: BTreeMap<&str, u16> =
-            counts.keys().filter_map(|id| Some((*id, u16::try_from(index(id)?).ok()?))).collect();
-        let owner = |claim: &Option<(u64, Instant, &str)>| {
-            claim.and_then(|(_, _, id)| indexes.get(id).copied()).unwrap_or(NOBODY)
-        };
-        Self { owners: claims.iter().map(owner).collect(), masters }
+        let owner = |claim: &Option<Claim<'_>>| claim.and_then(|(_, _, id)| index(id));
+        Self { owners: Spans::of(claims.iter().map(|(from, claim)| (from, owner(claim)))), masters }
     }
 
     /// The master that has a slot.
     pub(super) fn owner(&self, slot: u16) -> Option<&Master> {
-        self.masters.get(usize::from(self.owners[usize::from(slot)]))
+        self.masters.get((*self.owners.at(slot)?)?)
     }
 
-    pub(super) fn master(&self, id: &str) -> Option<&Master> {
-        self.masters.iter().find(|master| master.id == id)
+    /// The same for all slots.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (u16, Option<&Master>)> {
+        self.owners.iter().map(|(from, index)| (from, index.and_then(|index| self.masters.get(index))))
     }
 
-    /// Who was promoted in whose place: a master that was none before and has slots of one that lost all its own.
+    /// Whether a node has slots.
+    pub(super) fn serves(&self, id: &str) -> bool {
+        self.masters.iter().any(|master| master.id == id && master.slots > 0)
+    }
+
+    /// Who was promoted in whose place: a master that had no slots before and has those of one that lost all its own.
     pub(super) fn heirs(&self, next: &Self) -> BTreeMap<String, String> {
         let mut heirs = BTreeMap::new();
-        for (before, after) in
-            (0..).zip(&self.owners).filter_map(|(slot, _)| Some((self.owner(slot)?, next.owner(slot)?)))
-        {
-            let left = next.master(&before.id).is_none_or(|master| master.slots == 0);
-            if left && self.master(&after.id).is_none() {
+        let edges = self.owners.iter().map(|(from, _)| from).chain(next.owners.iter().map(|(from, _)| from));
+        for (before, after) in edges.filter_map(|slot| Some((self.owner(slot)?, next.owner(slot)?))) {
+            if !next.serves(&before.id) && !self.serves(&after.id) {
                 heirs.entry(before.id.clone()).or_insert_with(|| after.id.clone());
             }
         }
@@ -162,10 +161,24 @@ impl Chart {
     }
 }
 
-impl Default for Chart {
-    fn default() -> Self {
-        Self { masters: Vec::new(), owners: vec![NOBODY; SLOTS] }
+/// For each slot, what speaks for its owner.
+fn claims<'a>(views: &[&'a (Instant, View)]) -> Spans<Option<Claim<'a>>> {
+    let members = || views.iter().flat_map(|(at, view)| view.members.iter().map(move |(id, member)| (at, id, member)));
+    let ranges = members().flat_map(|(_, _, member)| &member.slots);
+    let mut edges: Vec<u16> = ranges.flat_map(|range| [*range.start(), range.end() + 1]).chain([0]).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    edges.retain(|edge| usize::from(*edge) < SLOTS);
+    let mut claims: Vec<(u16, Option<Claim<'_>>)> = edges.iter().map(|edge| (*edge, None)).collect();
+    for (at, id, member) in members() {
+        for range in &member.slots {
+            let of = |slot: u16| edges.partition_point(|edge| *edge < slot);
+            for (_, held) in &mut claims[of(*range.start())..of(*range.end() + 1)] {
+                *held = (*held).max(Some((member.epoch, *at, id)));
+            }
+        }
     }
+    Spans::of(claims)
 }
 
 #[cfg(test)]

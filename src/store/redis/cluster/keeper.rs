@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::board::{Board, TOGETHER};
 use super::council::{Chart, Master};
+use super::spans::Spans;
 use super::view;
 use super::{Place, Table};
 use crate::clock::jitter;
@@ -133,7 +134,7 @@ impl Keeper {
     /// Brings the links in line with what is known now.
     fn follow(&mut self) {
         let chart = self.board.council().chart().clone();
-        let named = self.board.named();
+        let named = self.board.named(&chart);
         let wanted = |master: &&Master| master.slots > 0 || named.contains(&master.address);
         let missing = chart.masters.iter().filter(wanted).any(|master| !self.posts.contains_key(&master.id));
         if chart == self.chart && !missing {
@@ -171,11 +172,11 @@ impl Keeper {
         let place = |(id, post): (&String, &Post)| Place {
             shard: post.shard.clone(),
             address: post.address.clone(),
-            serves: chart.master(id).is_some_and(|master| master.slots > 0),
+            serves: chart.serves(id),
         };
-        let indexes: BTreeMap<&String, u16> = self.posts.keys().zip(0..).collect();
-        let index = |slot| chart.owner(slot).and_then(|master| indexes.get(&master.id).copied());
-        Table { places: self.posts.iter().map(place).collect(), slots: (0..16384).map(index).collect() }
+        let index = |master: &Master| self.posts.keys().position(|id| *id == master.id);
+        let owners = chart.owners().map(|(from, master)| (from, master.and_then(index)));
+        Table { owners: Spans::of(owners), places: self.posts.iter().map(place).collect() }
     }
 }
 

@@ -54,6 +54,21 @@ async fn of_two_claims_to_a_slot_the_higher_epoch_wins_whoever_spoke_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn slots_that_lie_scattered_have_their_owners_each() {
+    let mut council = Council::default();
+    let mut scattered = thirds(2);
+    scattered.members.get_mut(&id(2)).expect("it is there").slots = vec![5..=5, 100..=199, 16383..=16383];
+    scattered.members.get_mut(&id(2)).expect("it is there").epoch = 4;
+    council.say(Instant::now(), thirds(1));
+    council.say(Instant::now(), scattered);
+    let all = [0, 4, 5, 6, 99, 100, 199, 200, 16382, 16383];
+    let whose = all.map(|slot| council.chart().owner(slot).map(|master| master.id.clone()));
+    assert_eq!(whose, [1, 1, 2, 1, 1, 2, 2, 3, 3, 2].map(|number| Some(id(number))));
+    let counts: Vec<_> = council.chart().masters.iter().map(|master| master.slots).collect();
+    assert_eq!(counts, [99, 102, 16183]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_majority_of_the_masters_confirms_for_a_second() {
     let mut council = Council::default();
     let verdict = |council: &Council, number| council.confirms(0, &node(number), Instant::now());
@@ -100,6 +115,9 @@ async fn who_is_promoted_is_the_heir_and_who_was_given_slots_is_not() {
     let before = charts(&[thirds(2)]);
     assert_eq!(before.heirs(&charts(&[promoted(2)])), [(id(1), id(4))].into());
     assert_eq!(before.heirs(&before), BTreeMap::new());
+    // One that was known to be a master before anyone knew of which slots.
+    let masters = [(1, 1, 0..=99, false), (2, 2, 100..=199, false), (3, 3, 200..=16383, false), (4, 9, NONE, false)];
+    assert_eq!(charts(&[view(2, &masters)]).heirs(&charts(&[promoted(2)])), [(id(1), id(4))].into());
     let given = view(2, &[(1, 1, NONE, false), (2, 8, 0..=199, false), (3, 3, 200..=16383, false)]);
     assert_eq!(before.heirs(&charts(&[given])), BTreeMap::new());
     let added =

@@ -1,5 +1,6 @@
 //! A Redis Cluster of three masters and a replica of each.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -109,7 +110,7 @@ impl Cluster {
         let replica = lines.iter().find(|line| line.split(' ').nth(3) == Some(&id)).and_then(|line| self.number(line));
         let Some(replica) = replica else { panic!("node {old} has no replica: {lines:#?}") };
         let slot = lines.iter().find(|line| line.starts_with(&id)).and_then(|line| Some(*ranges(line).next()?.start()));
-        self.nodes[replica].cli(&["CLUSTER", "FAILOVER"]).await;
+        assert_eq!(self.nodes[replica].cli(&["CLUSTER", "FAILOVER"]).await, "OK", "at node {replica}");
         self.replaced(old, slot.expect("it has slots")).await.0
     }
 
@@ -140,11 +141,12 @@ impl Cluster {
         self.nodes[node].stop().await;
     }
 
-    /// Waits until every slot is served and every running replica in step.
+    /// Waits until every slot is served, every running replica in step, and all agree who is what: a master that does
+    /// not know a replica for one, or is ahead of it, does not vote for it.
     pub(crate) async fn calm(&self) {
         let calm = async || {
             let in_step = join_all(self.nodes.iter().map(in_step)).await.into_iter().all(|is| is);
-            in_step && self.each_sees(&self.everybody(), 0, 16384).await
+            in_step && self.each_sees(&self.everybody(), 0, 16384).await && self.all_agree().await
         };
         or_panic(wait_until("calm", calm).await);
     }
@@ -177,6 +179,14 @@ impl Cluster {
             whole && ok >= slots && (slots == 0 || info(&state, "cluster_state") == Some("ok"))
         };
         join_all(nodes.iter().map(sees)).await.into_iter().all(|sees| sees)
+    }
+
+    /// Whether all that run know the same roles, slots and epoch.
+    async fn all_agree(&self) -> bool {
+        let views = join_all(self.nodes.iter().map(roles)).await;
+        let mut views = views.into_iter().flatten();
+        let first = views.next();
+        views.all(|view| first.as_ref() == Some(&view))
     }
 
     /// What a node that answers says of all, and which node that is; these are not asked.
@@ -214,6 +224,18 @@ async fn node(args: &[String]) -> Result<RedisServer> {
 async fn in_step(node: &RedisServer) -> bool {
     let Some(text) = node.text("INFO replication").await else { return true };
     info(&text, "role") == Some("master") || info(&text, "master_link_status") == Some("up")
+}
+
+/// What a node that runs knows of all: the epoch; and of each its id, whether it is a master, whose replica, and slots.
+async fn roles(node: &RedisServer) -> Option<(String, BTreeSet<String>)> {
+    let (state, nodes) = (node.text("CLUSTER INFO").await?, node.text("CLUSTER NODES").await?);
+    let role = |line: &str| {
+        let words: Vec<&str> = line.split(' ').filter(|word| !word.starts_with('[')).collect();
+        let (id, flags, master) = (words.first()?, words.get(2)?, words.get(3)?);
+        Some(format!("{id} {} {master} {:?}", flags.contains("master"), words.get(8..)))
+    };
+    let epoch = info(&state, "cluster_current_epoch").unwrap_or_default().to_owned();
+    Some((epoch, nodes.lines().filter_map(role).collect()))
 }
 
 /// The port of the Cluster's own traffic, from a node's own line.

@@ -138,7 +138,7 @@ impl Cluster {
     /// Returns when a way leads elsewhere by now: its link was given up, or has another place.
     pub(super) async fn turn(&self, way: &Way) {
         if self.table.clone().wait_for(|table| !table.has(way)).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -7,10 +7,12 @@ use tokio::time::sleep;
 
 use super::{BUDGET, Plan, Rules, SECOND, Shards, fleet, p99, user_on};
 use crate::harness::{Browser, Cluster, Fleet};
-use crate::load::{Load, alone};
+use crate::load::{Load, TRIES, alone};
 
 /// What was acknowledged and not yet replicated may be lost, of 120 writes a second.
 const SWITCH: Rules = Rules { refusals: &[503], may_lose: 5, ..Rules::new() };
+/// Of instances with the long budget.
+const PATIENT: Rules = Rules { budget: Duration::from_millis(8100), plain: SECOND, ..Rules::new() };
 
 /// While a master is away, users of the others notice nothing: what follows is common to both ways to go.
 async fn without_one(fleet: &Fleet<Cluster>, how: &str, go: impl Fn(), back: impl Fn()) {
@@ -74,7 +76,7 @@ async fn with_a_budget_for_it_a_killed_master_costs_nobody_a_request() {
     let (node, switch) = fleet.redis.replaced(1, 6000).await;
     load.pass(3 * SECOND).await;
     let history = load.stop().await;
-    let verdict = history.check(&Rules { budget: Duration::from_millis(8100), may_lose: 5, ..Rules::new() });
+    let verdict = history.check(&Rules { may_lose: 5, ..PATIENT });
     let slowest = history.slowest(killed, Duration::MAX);
     println!("killed: node {node} after {switch:?}, slowest {slowest:?}; {verdict}");
     verdict.assert_clean();
@@ -84,7 +86,21 @@ async fn with_a_budget_for_it_a_killed_master_costs_nobody_a_request() {
 #[tokio::test]
 async fn a_planned_failover_there_and_back_costs_nobody_a_request() {
     let _turn = alone().await;
-    let fleet = fleet().await;
+    let mut slowest = Vec::new();
+    for _ in 0..TRIES {
+        slowest.push(slowest_of_failovers_there_and_back().await);
+        // Within the budget that requests have by default, in which nobody is refused here.
+        if slowest.last() < Some(&SECOND) {
+            return;
+        }
+    }
+    panic!("the slowest of each round: {slowest:?}");
+}
+
+async fn slowest_of_failovers_there_and_back() -> Duration {
+    // On a machine that stands still the default might not do: what is not about time must hold all the same.
+    let patient = [BUDGET[0], ("STORE_ATTEMPTS", "30")];
+    let fleet = Fleet::start_on(Cluster::start().await, 3, &patient).await;
     let load = Load::start(&fleet.urls(), Plan::default()).await;
     load.pass(SECOND).await;
     let begun = load.now();
@@ -94,10 +110,12 @@ async fn a_planned_failover_there_and_back_costs_nobody_a_request() {
     assert_eq!(fleet.redis.failover(node).await, 2);
     load.pass(SECOND).await;
     let history = load.stop().await;
-    let verdict = history.check(&Rules { may_lose: 5, ..Rules::new() });
-    println!("planned: to node {node} and back, slowest {:?}; {verdict}", history.slowest(begun, Duration::MAX));
+    let verdict = history.check(&Rules { may_lose: 5, ..PATIENT });
+    let slowest = history.slowest(begun, Duration::MAX);
+    println!("planned: to node {node} and back, slowest {slowest:?}; {verdict}");
     verdict.assert_clean();
     assert_eq!(verdict.refused(), 0, "{verdict}");
+    slowest
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ mod domain;
 mod find;
 mod headers;
 
+use std::fmt::Write as _;
+
 use http::HeaderValue;
 use time::OffsetDateTime;
 
@@ -193,8 +195,11 @@ impl Attributes {
 }
 
 fn header(cookie: &::cookie::Cookie<'_>) -> Option<HeaderValue> {
+    // Room for most at once.
+    let mut text = String::with_capacity(256);
+    write!(text, "{cookie}").ok()?;
     // Checked attributes and base64url are visible ASCII, so this is always some.
-    HeaderValue::from_str(&cookie.to_string()).ok()
+    HeaderValue::try_from(text).ok()
 }
 
 fn is_token(byte: u8) -> bool {

@@ -93,6 +93,12 @@ impl Delta {
         kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(set)
     }
 
+    /// What it makes of no data at all.
+    pub(crate) fn into_values(self) -> BTreeMap<String, String> {
+        let set = |(key, change)| if let Change::Set(value) = change { Some((key, value)) } else { None };
+        self.changes.into_iter().filter_map(set).collect()
+    }
+
     /// Carries the changes out on data, as a store does.
     pub(crate) fn apply_to(&self, data: &mut BTreeMap<String, String>) {
         if self.clear {

@@ -168,15 +168,18 @@ impl Watch {
         (client, agent): (Option<IpAddr>, Option<&HeaderValue>),
         (interval, now): (Duration, Timestamp),
     ) -> Option<Note> {
-        let (address, agent) = self.looks(client, agent);
-        match seen.asks((address.as_deref(), agent.as_deref()), interval, now) {
+        // Of an address that is the latest no text is made to find that out.
+        let latest = seen.addresses.latest().and_then(|latest| latest.parse::<IpAddr>().ok());
+        let other = client.filter(|client| Some(client.to_canonical()) != latest);
+        let (address, looks) = self.looks(other, agent);
+        match seen.asks((address.as_deref(), looks.as_deref()), interval, now) {
             Asks::Nothing => None,
             Asks::Counting => {
                 self.returns.count(session);
                 None
             }
             Asks::Noting => {
-                let sighting = Sighting { address, agent: agent.map(Cow::into_owned) };
+                let sighting = self.sighting(client, agent);
                 Some(Note { sighting, again_after: interval, returns: self.returns.take(session) })
             }
         }

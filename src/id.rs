@@ -3,8 +3,10 @@
 //! The id lives in the cookie only. The record's key, log lines and lists of devices show the handle, a one-way
 //! digest, so a dump of the store opens no session.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,34 +16,46 @@ use zeroize::Zeroize;
 use crate::error::{Unavailable, UnavailableKind};
 
 /// 16 random bytes: whoever knows them, and can sign, is the session.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Id([u8; Id::LEN]);
+#[derive(Clone)]
+pub(crate) struct Id {
+    bytes: [u8; Id::LEN],
+    /// A request asks for it more than once, and most requests that carry an id do not ask at all.
+    handle: OnceLock<Handle>,
+}
 
 impl Id {
     pub(crate) const LEN: usize = 16;
 
     /// A new id from the operating system's random numbers.
     pub(crate) fn random() -> Result<Self, Unavailable> {
-        random_bytes().map(Self)
+        random_bytes().map(Self::from_bytes)
     }
 
     pub(crate) fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+        Self { bytes, handle: OnceLock::new() }
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; Self::LEN] {
-        &self.0
+        &self.bytes
     }
 
     /// The first 16 bytes of SHA-256 over the id.
     pub(crate) fn handle(&self) -> Handle {
-        Handle::from_digest(&Sha256::digest(self.0).into())
+        *self.handle.get_or_init(|| Handle::from_digest(&Sha256::digest(self.bytes).into()))
     }
 }
 
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Id {}
+
 impl Drop for Id {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.bytes.zeroize();
     }
 }
 
@@ -154,7 +168,17 @@ impl WriteId {
     ///
     /// [`UnavailableKind::Internal`] when the operating system has no random numbers to give.
     pub fn random() -> Result<Self, Unavailable> {
-        random_bytes().map(Self)
+        thread_local! {
+            /// The system is asked once for many.
+            static UNUSED: RefCell<Vec<WriteId>> = const { RefCell::new(Vec::new()) };
+        }
+        UNUSED.with_borrow_mut(|unused| {
+            if unused.is_empty() {
+                let bytes = random_bytes::<256>()?;
+                unused.extend(bytes.as_chunks().0.iter().map(|id| Self(*id)));
+            }
+            Ok(unused.pop().unwrap_or_default())
+        })
     }
 }
 

@@ -142,9 +142,10 @@ impl Seen {
     /// assert_eq!(Seen::first(&Sighting::default(), Timestamp::default()), Seen::default());
     /// ```
     pub fn first(sighting: &Sighting, now: Timestamp) -> Self {
-        let mut seen = Self::default();
-        seen.note(&Note { sighting: sighting.clone(), ..Note::default() }, now);
-        seen
+        let lately = |text: &Option<String>| Lately(text.clone().unwrap_or_default());
+        let (addresses, agents) = (lately(&sighting.address), lately(&sighting.agent));
+        let is_nothing = addresses.0.is_empty() && agents.0.is_empty();
+        Self { addresses, agents, at: if is_nothing { Timestamp::default() } else { now }, ..Self::default() }
     }
 
     /// What noting this sighting would come to.

@@ -1,7 +1,6 @@
 //! One write of a request to its session, with what is staged: changes the record that is there, creates one, or ends
 //! it.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
@@ -144,11 +143,10 @@ impl Visit {
     ) -> Result<Done, Error> {
         let (user, membership) = member.unzip();
         let staged = Staged::take(self);
-        let (mut delta, mut data) = (staged.delta.clone(), BTreeMap::new());
+        let mut delta = staged.delta.clone();
         if let Some((key, text)) = set {
             delta.change(&key, Change::Set(text));
         }
-        delta.apply_to(&mut data);
         let lifetime = &self.layer().lifetime;
         let life = lifetime.begin(self.layer().store.now(), user.is_some(), delta.life);
         let create = Create {
@@ -157,9 +155,8 @@ impl Visit {
             idle: (life.idle, life.own),
             absolute: lifetime.absolute,
             seen: self.sighting(),
-            data: data.clone(),
+            data: delta.into_values(),
         };
-        let seen = create.seen.clone();
         let write = Write { handle: id.handle(), generation: FIRST, id: WriteId::random()?, act: Act::Create(create) };
         let done = self.send(&write, how).await?.done()?;
         let dead = self.held(|held| held.dead().cloned()).filter(|_| user.is_none());
@@ -167,10 +164,7 @@ impl Visit {
             self.look_behind(write.handle, dead).await?;
         }
         staged.applied();
-        let life = Life { end: done.end, ..life };
-        let (born, expires_in) = (done.at, life.span(done.at));
-        let (user, seen) = (user.map(str::to_owned), Seen::first(&seen, born));
-        let record = Record { generation: FIRST, born, rotated: None, life, user, membership, seen, data, expires_in };
+        let record = born(write, done, life);
         self.held(|held| {
             // What is created with the response was looked at just now; what is created before, once more then.
             held.replaced = dead.filter(|_| held.is_open());
@@ -225,6 +219,18 @@ impl std::ops::Deref for BudgetOfCall<'_> {
             Self::Own(budget) => budget,
         }
     }
+}
+
+/// The record that a creation made.
+fn born(write: Write, done: Done, life: Life) -> Record {
+    let mut record = Record { generation: write.generation, born: done.at, ..Record::default() };
+    record.life = Life { end: done.end, ..life };
+    record.expires_in = record.life.span(done.at);
+    if let Act::Create(create) = write.act {
+        record.seen = Seen::first(&create.seen, done.at);
+        (record.user, record.membership, record.data) = (create.user, create.membership, create.data);
+    }
+    record
 }
 
 /// What was staged, on its way to the store. Unless it was applied, dropping this stages it again: also when the

@@ -157,6 +157,11 @@ pub struct WriteId([u8; WriteId::LEN]);
 impl WriteId {
     const LEN: usize = 8;
 
+    #[cfg(feature = "redis")]
+    pub(crate) fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
     /// A new id from the operating system's random numbers.
     ///
     /// ```

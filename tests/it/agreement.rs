@@ -68,6 +68,22 @@ async fn a_setting_that_differs_is_one_warning_that_names_it_and_the_other_insta
     assert_eq!(warned(&first), []);
 }
 
+/// Six cards are a longer reply than one is.
+#[tokio::test]
+async fn a_setting_that_differs_is_told_in_a_fleet_of_many_instances_too() {
+    let (redis, key) = (RedisServer::start().await, session_key());
+    let first = instance(&redis, "0", &key, &[]).await;
+    let card = redis.hash("stickless:fleet").await["0"].clone();
+    for name in ["1", "2", "3", "4", "5"] {
+        redis.cli(&["HSET", "stickless:fleet", name, &card]).await;
+    }
+    let other = instance(&redis, "other", &key, &[("SESSION_IDLE", "1800")]).await;
+    let mut told: Vec<_> = warned(&other).into_iter().map(|(_, name)| name).collect();
+    told.sort();
+    assert_eq!(told, ["0", "1", "2", "3", "4", "5"]);
+    drop(first);
+}
+
 #[tokio::test]
 async fn instances_that_agree_or_change_their_keys_in_turn_are_not_warned() {
     let (redis, old, new) = (RedisServer::start().await, session_key(), session_key());

@@ -139,7 +139,10 @@ async fn a_write_that_waits_for_a_replica_costs_a_mark_and_a_wait() {
 #[test]
 fn scripts_and_code_use_no_command_newer_than_redis_6_2() {
     let sources = [
-        include_str!("../../src/store/redis/common.lua"),
+        include_str!("../../src/store/redis/prelude.lua"),
+        include_str!("../../src/store/redis/record.lua"),
+        include_str!("../../src/store/redis/writes.lua"),
+        include_str!("../../src/store/redis/tombstone.lua"),
         include_str!("../../src/store/redis/create.lua"),
         include_str!("../../src/store/redis/apply.lua"),
         include_str!("../../src/store/redis/slide.lua"),

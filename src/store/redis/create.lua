@@ -1,39 +1,35 @@
 -- Makes a record. Refuses a key that has a record or a tombstone.
--- id, generation, idle, own (0 or 1), absolute (0: none), has user (0 or 1), user, membership ('': none),
--- address and agent that it is seen with ('': none), fields, bytes, then field and value in turn
+-- id; in one text generation, idle, absolute (0: none), whether it is noted what the session is seen with (0 or 1); then
+-- field and value in turn of all that is there from the beginning and does not depend on the time
 
-local id, generation, idle, own, absolute = argument(), argument(), number(), argument(), number()
-local has_user, user, membership = argument(), argument(), argument()
-local address, agent, fields, bytes = argument(), argument(), argument(), argument()
+local id = argument()
+local generation, idle, absolute, seen = string.match(argument(), '^(%d+) (%d+) (%d+) ([01])$')
+generation = tonumber(generation)
 
-local existing, instead = record()
-if existing and recognised(existing.writes, id) then
-  return answer('done', tonumber(generation), existing.ending)
-end
-if instead ~= 'missing' then
+if redis.call('EXISTS', key) == 1 then
+  local existing = record()
+  if existing and recognised(existing.writes, id) then
+    return answer('done', generation, existing.ending)
+  end
   return answer('exists')
 end
 
-local ending = absolute > 0 and now + absolute or 0
-local sets = {'v', VERSION, 'g', generation, 'b', integer(now), 'i', integer(idle), 'n', fields .. ' ' .. bytes}
-local function put(field, value)
-  sets[#sets + 1] = field
-  sets[#sets + 1] = value
+local moment, ending = integer(now), 0
+local sets = {'b', moment, 'l', remember(nil, id, '')}
+if absolute ~= '0' then
+  ending = now + absolute
+  idle = integer(span(tonumber(idle), ending))
+  sets[5], sets[6] = 'e', integer(ending)
 end
-put('w', remember(nil, id, ''))
-if own == '1' then put('o', '1') end
-if ending > 0 then put('e', integer(ending)) end
-if has_user == '1' then put('u', user) end
-if address ~= '' then put('a', address) end
-if agent ~= '' then put('h', agent) end
-if address ~= '' or agent ~= '' then put('d', integer(now) .. ' 0 0 0 :') end
-if membership ~= '' then put('m', membership) end
-
+if seen == '1' then
+  sets[#sets + 1] = 'd'
+  sets[#sets + 1] = moment .. ' 0 0 0 :'
+end
 for from = position + 1, #ARGV do
   sets[#sets + 1] = ARGV[from]
 end
 
 -- HSET before PEXPIRE: when memory is full the first is refused, and nothing is written.
-set_fields(sets)
-redis.call('PEXPIRE', key, integer(span(idle, ending)))
-return {'done', now, tonumber(generation), ending}
+set_fields(sets, 1)
+redis.call('PEXPIRE', key, idle)
+return {'done', now, generation, ending}

@@ -1,12 +1,13 @@
 //! What the instances posted: a hash of one field for each, with when it was posted.
 
-use redis::{RedisError, Value};
+use redis::Value;
 
 use super::attempts::{Attempts, Failure};
 use super::nodes::Target;
+use super::whole::elements;
 use super::{Shared, sound};
 use crate::clock::{Timestamp, millis};
-use crate::error::Unavailable;
+use crate::error::{Unavailable, UnavailableKind};
 use crate::store::{Budget, CARD_LIFE, Card};
 
 impl Shared {
@@ -28,7 +29,7 @@ impl Shared {
                 let mut next = || sound(replies.next().unwrap_or(Value::Nil));
                 next()?;
                 next()?;
-                let fields: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(next()?).map_err(RedisError::from)?;
+                let fields = cards(&next()?).ok_or(UnavailableKind::Corrupt)?;
                 let (alive, dead): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(_, value)| is_alive(value, now));
                 if !dead.is_empty() {
                     let mut clear = redis::cmd("HDEL");
@@ -42,6 +43,13 @@ impl Shared {
             }
         }
     }
+}
+
+/// All that were posted, under their names.
+fn cards(hash: &Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let elements = elements(hash)?;
+    let (cards, []) = elements.as_chunks() else { return None };
+    Some(cards.iter().map(|[name, value]| (name.to_vec(), value.to_vec())).collect())
 }
 
 /// When a card was posted, and its settings.

@@ -26,7 +26,7 @@ pub(super) struct RosterScripts {
 
 impl RosterScripts {
     pub(super) fn new() -> Self {
-        let script = |body| Script::after(include_str!("roster/common.lua"), body);
+        let script = |body| Script::after(&[include_str!("roster/common.lua")], body);
         Self {
             reserve: script(include_str!("roster/reserve.lua")),
             confirm: script(include_str!("roster/confirm.lua")),

@@ -1,17 +1,20 @@
-//! Writes as scripts: their arguments and replies. Pure.
+//! Writes as scripts, and their arguments. Pure.
 
-use std::borrow::Cow;
+mod reply;
 
-use redis::{Cmd, ErrorKind, RedisError, Value};
+use std::fmt;
+use std::io::Write as _;
 
+use redis::{Cmd, RedisWrite as _};
+
+pub(super) use self::reply::{Reply, parse};
 use super::roster::RosterScripts;
 use crate::clock::{Timestamp, millis};
-use crate::delta::Change;
-use crate::error::{Unavailable, UnavailableKind};
+use crate::delta::{Change, Delta};
 use crate::id::WriteId;
-use crate::record::Size;
+use crate::record::{FORMAT_VERSION, Size};
 use crate::store::roster::Membership;
-use crate::store::{Act, Apply, Changed, Create, Done, Drifted, Intent, Note, Outcome, Write};
+use crate::store::{Act, Apply, Create, Intent, Note, Write};
 
 /// A script and the name that the server knows it by.
 pub(super) struct Script {
@@ -19,23 +22,25 @@ pub(super) struct Script {
     hash: String,
 }
 
-impl Script {
-    fn new(body: &str) -> Self {
-        Self::after(include_str!("common.lua"), body)
-    }
+/// Stands before every script.
+const PRELUDE: &str = include_str!("prelude.lua");
+const RECORD: &str = include_str!("record.lua");
+const WRITES: &str = include_str!("writes.lua");
+const TOMBSTONE: &str = include_str!("tombstone.lua");
 
-    /// A script after what stands before all of its kind.
-    pub(super) fn after(common: &str, body: &str) -> Self {
-        let code = [common, body].join("\n");
+impl Script {
+    /// A script after the parts that it needs.
+    pub(super) fn after(parts: &[&str], body: &str) -> Self {
+        let code = [&[PRELUDE], parts, &[body]].concat().join("\n");
         Self { hash: redis::Script::new(&code).get_hash().to_owned(), code }
     }
 
     /// `EVALSHA` of it on one key, or `EVAL` when the server does not know it.
     pub(super) fn command(&self, known: bool, key: &str, not_after: Timestamp) -> Cmd {
         // Room for most writes at once.
-        let mut cmd = Cmd::with_capacity(40, 512);
+        let mut cmd = Cmd::with_capacity(24, 384);
         cmd.arg(if known { "EVALSHA" } else { "EVAL" }).arg(if known { &self.hash } else { &self.code });
-        cmd.arg(1).arg(key).arg(not_after.as_millis());
+        cmd.arg("1").arg(key).arg(not_after.as_millis());
         cmd
     }
 }
@@ -55,13 +60,13 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            create: Script::new(include_str!("create.lua")),
-            apply: Script::new(include_str!("apply.lua")),
-            slide: Script::new(include_str!("slide.lua")),
-            destroy: Script::new(include_str!("destroy.lua")),
-            bury: Script::new(include_str!("bury.lua")),
-            end: Script::new(include_str!("end.lua")),
-            place: Script::new(include_str!("place.lua")),
+            create: Script::after(&[RECORD, WRITES], include_str!("create.lua")),
+            apply: Script::after(&[RECORD, WRITES], include_str!("apply.lua")),
+            slide: Script::after(&[RECORD], include_str!("slide.lua")),
+            destroy: Script::after(&[RECORD, TOMBSTONE], include_str!("destroy.lua")),
+            bury: Script::after(&[RECORD, TOMBSTONE], include_str!("bury.lua")),
+            end: Script::after(&[RECORD, TOMBSTONE], include_str!("end.lua")),
+            place: Script::after(&[RECORD], include_str!("place.lua")),
             rosters: RosterScripts::new(),
         }
     }
@@ -128,42 +133,67 @@ fn text(optional: Option<&String>) -> &str {
 }
 
 fn create_arguments(cmd: &mut Cmd, write: &Write, create: &Create) {
-    let size = Size::of(create.data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     let (idle, own) = create.idle;
-    cmd.arg(write.id.to_string()).arg(write.generation).arg(millis(idle)).arg(u8::from(own));
-    cmd.arg(create.absolute.map_or(0, millis));
-    cmd.arg(u8::from(create.user.is_some())).arg(text(create.user.as_ref())).arg(text_of(create.membership));
-    cmd.arg(text(create.seen.address.as_ref())).arg(text(create.seen.agent.as_ref()));
-    cmd.arg(size.fields).arg(size.bytes);
+    let seen = [("a", text(create.seen.address.as_ref())), ("h", text(create.seen.agent.as_ref()))];
+    let seen = seen.into_iter().filter(|(_, text)| !text.is_empty());
+    let noted = u8::from(seen.clone().next().is_some());
+    let (generation, idle, absolute) = (write.generation, millis(idle), create.absolute.map_or(0, millis));
+    cmd.arg(write.id.as_bytes());
+    put(cmd, format_args!("{generation} {idle} {absolute} {noted}"));
+    cmd.arg("v").arg(FORMAT_VERSION).arg("g").arg(generation).arg("i").arg(idle);
+    let size = Size::of(create.data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    cmd.arg("n");
+    put(cmd, format_args!("{} {}", size.fields, size.bytes));
+    if own {
+        cmd.arg("o").arg("1");
+    }
+    if let Some(user) = &create.user {
+        cmd.arg("u").arg(user);
+    }
+    if let Some(membership) = create.membership {
+        cmd.arg("m").arg(membership.to_string());
+    }
+    for (field, text) in seen {
+        cmd.arg(field).arg(text);
+    }
     for (key, value) in &create.data {
-        cmd.arg(field(key)).arg(value);
+        field(cmd, key);
+        cmd.arg(value);
     }
 }
 
 fn apply_arguments(cmd: &mut Cmd, write: &Write, apply: &Apply, first_sent: Option<Timestamp>) {
-    cmd.arg(write.id.to_string()).arg(first_sent.unwrap_or_default().as_millis()).arg(write.generation);
-    match &apply.intent {
-        Intent::Keep => cmd.arg("").arg("").arg(0).arg(0).arg(""),
-        Intent::Rotate => cmd.arg("rotate").arg("").arg(0).arg(0).arg(""),
-        Intent::LogIn { user, idle, absolute, reissue, membership } => cmd
-            .arg(if *reissue { "login" } else { "login once" })
-            .arg(user)
-            .arg(millis(*idle))
-            .arg(absolute.map_or(0, millis))
-            .arg(text_of(*membership)),
-    };
-    cmd.arg(apply.delta.life.map_or(0, millis)).arg(apply.limits.fields).arg(apply.limits.record);
-    cmd.arg(u8::from(apply.delta.clear));
-    match &apply.add {
-        Some(add) => cmd.arg(field(&add.key)).arg(add.by),
-        None => cmd.arg("").arg(""),
-    };
-    match &apply.expect {
-        None => cmd.arg("").arg("").arg(""),
-        Some((key, None)) => cmd.arg("absent").arg(field(key)).arg(""),
-        Some((key, Some(text))) => cmd.arg("text").arg(field(key)).arg(text),
-    };
-    change_arguments(cmd, &apply.delta.changes);
+    let Apply { delta, add, expect, intent, limits } = apply;
+    cmd.arg(write.id.as_bytes());
+    put(cmd, format_args!("{} {} {}", write.generation, limits.fields, limits.record));
+    if let Some(sent) = first_sent {
+        cmd.arg("sent").arg(sent.as_millis());
+    }
+    match intent {
+        Intent::Keep => {}
+        Intent::Rotate => {
+            cmd.arg("rotate");
+        }
+        Intent::LogIn { user, idle, absolute, reissue, membership } => {
+            cmd.arg(if *reissue { "login" } else { "login once" }).arg(user);
+            cmd.arg(millis(*idle)).arg(absolute.map_or(0, millis)).arg(text_of(*membership));
+        }
+    }
+    if let Some(life) = delta.life {
+        cmd.arg("life").arg(millis(life));
+    }
+    if let Some(add) = add {
+        cmd.arg("add");
+        field(cmd, &add.key);
+        cmd.arg(add.by);
+    }
+    if let Some((key, expected)) = expect {
+        cmd.arg(if expected.is_some() { "text" } else { "absent" });
+        field(cmd, key);
+        // Nothing, where nothing is expected.
+        cmd.arg(expected);
+    }
+    delta_arguments(cmd, delta);
 }
 
 /// A membership as a record has it; nothing where there is none.
@@ -171,94 +201,38 @@ fn text_of(membership: Option<Membership>) -> String {
     membership.map(|membership| membership.to_string()).unwrap_or_default()
 }
 
-fn change_arguments(cmd: &mut Cmd, changes: &std::collections::BTreeMap<String, Change>) {
-    let sets = || changes.iter().filter_map(|(key, change)| matches_set(change).map(|value| (key, value)));
-    cmd.arg(sets().count());
-    for (key, value) in sets() {
-        cmd.arg(field(key)).arg(value);
+fn delta_arguments(cmd: &mut Cmd, delta: &Delta) {
+    type Is = fn(&Change) -> bool;
+    if delta.clear {
+        cmd.arg("clear");
     }
-    let removals = || changes.iter().filter(|(_, change)| matches!(change, Change::Remove));
-    cmd.arg(removals().count());
-    for (key, _) in removals() {
-        cmd.arg(field(key));
+    let kinds: [(&str, Is); 3] = [
+        ("set", |change| matches!(change, Change::Set(_))),
+        ("remove", |change| matches!(change, Change::Remove)),
+        ("take", |change| matches!(change, Change::Take(_))),
+    ];
+    for (word, is_one) in kinds {
+        let these = || delta.changes.iter().filter(|(_, change)| is_one(change));
+        let count = these().count();
+        if count > 0 {
+            cmd.arg(word).arg(count);
+        }
+        for (key, change) in these() {
+            field(cmd, key);
+            if let Change::Set(text) | Change::Take(text) = change {
+                cmd.arg(text);
+            }
+        }
     }
-    let takes = || changes.iter().filter_map(|(key, change)| matches_take(change).map(|text| (key, text)));
-    cmd.arg(takes().count());
-    for (key, text) in takes() {
-        cmd.arg(field(key)).arg(text);
-    }
-}
-
-fn matches_set(change: &Change) -> Option<&str> {
-    if let Change::Set(value) = change { Some(value) } else { None }
-}
-
-fn matches_take(change: &Change) -> Option<&str> {
-    if let Change::Take(text) = change { Some(text) } else { None }
 }
 
 /// The hash field of an application's key.
-fn field(key: &str) -> String {
-    format!(".{key}")
+fn field(cmd: &mut Cmd, key: &str) {
+    put(cmd, format_args!(".{key}"));
 }
 
-/// What a script said.
-#[derive(Debug)]
-pub(super) enum Reply {
-    /// The write was decided.
-    Decided(Outcome),
-    /// It came after its time and did nothing.
-    Late,
-    /// It cannot be decided.
-    Undecided(Unavailable),
-}
-
-/// Reads a script's reply, and the store's time in it.
-pub(super) fn parse(value: &Value) -> Result<(Timestamp, Reply), RedisError> {
-    let unexpected = || RedisError::from((ErrorKind::UnexpectedReturnType, "unexpected reply of a script"));
-    let Value::Array(items) = value else { return Err(unexpected()) };
-    let text = |index: usize| match items.get(index) {
-        Some(Value::BulkString(bytes)) => Some(String::from_utf8_lossy(bytes)),
-        Some(Value::SimpleString(text)) => Some(Cow::from(text)),
-        _ => None,
-    };
-    let number = |index: usize| match items.get(index) {
-        Some(Value::Int(number)) => u64::try_from(*number).ok(),
-        _ => None,
-    };
-    let (Some(word), Some(now)) = (text(0), number(1).map(Timestamp::from_millis)) else { return Err(unexpected()) };
-    let done = || {
-        Some(Done {
-            at: now,
-            generation: number(2).and_then(|number| u32::try_from(number).ok())?,
-            end: number(3).filter(|end| *end > 0).map(Timestamp::from_millis),
-            value: text(4).and_then(|sum| sum.parse().ok()),
-        })
-    };
-    let reply = match &*word {
-        "done" => Reply::Decided(Outcome::Done(done().ok_or_else(unexpected)?)),
-        "drifted" => {
-            let news = text(4).ok_or_else(unexpected)?;
-            let count = |index| text(index).and_then(|count| count.parse().ok()).unwrap_or(u32::MAX);
-            let changed = |letter, from, times| {
-                let from = text(from).unwrap_or_default();
-                news.contains(letter).then(|| Changed { from: from.into_owned(), times: count(times) })
-            };
-            let drifted = Drifted { address: changed('a', 6, 7), agent: changed('h', 8, 9), returns: count(5) };
-            Reply::Decided(Outcome::Drifted(done().ok_or_else(unexpected)?, drifted))
-        }
-        "missing" | "tombstone" => Reply::Decided(Outcome::Gone),
-        "superseded" => Reply::Decided(Outcome::Superseded),
-        "conflict" => Reply::Decided(Outcome::Conflict(text(2).map(Cow::into_owned))),
-        "not_a_number" => Reply::Decided(Outcome::NotANumber),
-        "overflow" => Reply::Decided(Outcome::Overflow),
-        "too_large" => Reply::Decided(Outcome::TooLarge),
-        "exists" => Reply::Decided(Outcome::Exists),
-        "late" => Reply::Late,
-        "unknown" => Reply::Undecided(UnavailableKind::Unknown.into()),
-        "newer" => Reply::Undecided(UnavailableKind::Newer.into()),
-        "corrupt" => Reply::Undecided(UnavailableKind::Corrupt.into()),
-        _ => return Err(unexpected()),
-    };
-    Ok((now, reply))
+/// An argument as it is written, without a text of its own.
+fn put(cmd: &mut Cmd, argument: fmt::Arguments<'_>) {
+    // Into memory, so it cannot fail.
+    let _ = cmd.writer_for_next_arg().write_fmt(argument);
 }

@@ -44,7 +44,7 @@ pub async fn a_record_can_be_empty(store: &impl Store) {
 
 pub async fn any_text_is_a_key_or_a_value_and_meets_none_of_the_records_own_fields(store: &impl Store) {
     let mut data = map(&[("", "1"), (".", "2"), ("ключ\r\n", "\"\u{0}\\n;:\""), ("-1", "[]"), ("t", "9")]);
-    for own in ["v", "g", "b", "r", "i", "o", "e", "u", "n", "w", "a", "h", "d"] {
+    for own in ["v", "g", "b", "r", "i", "o", "e", "u", "n", "l", "w", "a", "h", "d"] {
         data.insert(own.into(), "\"mine\"".into());
     }
     let subject = Subject::created(store, Create { data: data.clone(), ..create(&[]) }).await;

@@ -27,7 +27,7 @@ async fn values_and_keys_of_any_characters_make_the_round_trip(on: On) {
         wanted.insert(key, json!(text));
     }
     // Names of the record's own fields are keys like any other.
-    for key in ["v", "g", "b", "t", "w", "e"] {
+    for key in ["v", "g", "b", "t", "l", "w", "e"] {
         assert_eq!(browser.post(&format!("/set?k={key}&v=mine")).send().await.status, 204);
         wanted.insert(key.to_owned(), json!("mine"));
     }

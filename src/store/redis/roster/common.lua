@@ -1,9 +1,7 @@
--- Stands before every script of a roster. KEYS[1] is the roster's key; the first argument is the store's time, in
--- milliseconds, after which this attempt must not run: whoever sent it has given it up.
---
--- A roster is a hash. Field r is "version tick epoch looked write": the last tick, the tick that began the epoch (0: none),
--- when members whose deadline has passed were looked for, and what began the epoch. Each member is a field under its handle,
--- 22 characters: "state place serial deadline seen", where the state is p (reserved) or c (confirmed).
+-- Stands before every script of a roster, which is a hash. Field r is "version tick epoch looked write": the last tick, the
+-- tick that began the epoch (0: none), when members whose deadline has passed were looked for, and what began the epoch.
+-- Each member is a field under its handle, 22 characters: "state place serial deadline seen", where the state is p
+-- (reserved) or c (confirmed).
 
 local VERSION = 1
 local PENDING = 30000          -- a reserved place counts for this long
@@ -12,34 +10,6 @@ local EPOCH_KEPT = 34560000000 -- 400 days: no browser keeps a cookie from befor
 local PASSED_MOST, PASSED_EVERY = 32, 60000
 -- Beyond it a time is none that we wrote, and PEXPIRE might refuse it in the middle of an act.
 local TIME_MOST = 1e15
-
-local key = KEYS[1]
-local position = 0
-local function argument()
-  position = position + 1
-  return ARGV[position]
-end
-local function number()
-  return tonumber(argument())
-end
-
--- Lua writes large numbers with an exponent, which Redis would not take for integers.
-local function integer(value)
-  return string.format('%.0f', value)
-end
-
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-if now > number() then
-  return {'late', now}
-end
-
--- An answer that writes nothing. A node that was demoted would give it from an old copy without a complaint; it refuses
--- this removal like any other write. No roster has such a field.
-local function answer(word, ...)
-  redis.call('HDEL', key, '')
-  return {word, now, ...}
-end
 
 local tick, epoch, looked, by = 0, 0, 0, ''
 local state = redis.call('HGET', key, 'r')

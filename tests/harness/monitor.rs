@@ -44,6 +44,17 @@ impl Monitor {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Waits, for up to ten seconds, until the server was asked this so often.
+    pub(crate) async fn heard(&self, command: &str, times: usize) {
+        let limit = Duration::from_secs(10);
+        let heard = async {
+            while self.lines().iter().filter(|line| line.contains(command)).count() < times {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        or_panic(timeout(limit, heard).await.map_err(|_| Error::silent(command, limit, self.lines())));
+    }
+
     /// All that the server ran before this call, and where it wants a password the AUTH of this call itself.
     pub(crate) async fn stop(self) -> Vec<String> {
         or_panic(self.try_stop().await)

@@ -7,7 +7,7 @@ mod records;
 mod values;
 mod visits;
 
-use crate::harness::{Browser, Instance, RedisServer, session_key};
+use crate::harness::{Browser, Instance, Monitor, RedisServer, session_key};
 
 /// Which store a test runs on.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +50,14 @@ impl Stage {
     #[track_caller]
     pub(crate) fn redis(&self) -> &RedisServer {
         self.redis.as_ref().expect("a test of Redis alone")
+    }
+
+    /// What Redis is asked; in memory nobody can look.
+    pub(crate) async fn monitor(&self) -> Option<Monitor> {
+        match &self.redis {
+            Some(redis) => Some(redis.monitor().await),
+            None => None,
+        }
     }
 
     /// Asserts how many records Redis holds; in memory nobody can look.

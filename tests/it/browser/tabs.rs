@@ -1,21 +1,7 @@
 //! Two tabs of one browser, and its way back.
 
-use std::time::Duration;
-
-use tokio::time::{sleep, timeout};
-
 use super::{SHOP, Site};
-use crate::harness::{Chromium, Monitor};
-
-/// Waits until an instance has read a record.
-async fn one_load(monitor: &Monitor) {
-    let load = async {
-        while !monitor.lines().iter().any(|line| line.contains("HGETALL")) {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(5), load).await.expect("a record that is read");
-}
+use crate::harness::Chromium;
 
 #[tokio::test]
 async fn a_log_in_in_one_tab_holds_although_the_other_was_still_loading() {
@@ -28,7 +14,7 @@ async fn a_log_in_in_one_tab_holds_although_the_other_was_still_loading() {
     tab.open(site.at(SHOP, "/static")).await;
     let monitor = site.fleet.redis.monitor().await;
     tab.eval("void (window.other = open('/slow?ms=1500&k=theme&v=dark'))").await;
-    one_load(&monitor).await;
+    monitor.heard("HGETALL", 1).await;
     assert_eq!(tab.fetch("POST", "/login?user=ada").await, 204);
     let cookies = tab.cookies().await;
     assert_ne!(cookies[0]["value"], before[0]["value"]);

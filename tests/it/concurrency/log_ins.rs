@@ -1,10 +1,9 @@
 //! A fresh log-in is hurt by nothing that began before it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::time::sleep;
 
 use crate::harness::{Answer, Browser, Fleet, record_key};
 
@@ -28,9 +27,10 @@ async fn a_slow_read_from_before_a_log_in_says_nothing_about_the_cookie() {
     // One of them would slide, were it not for the log-in.
     let key = record_key(&browser.cookie().expect("a session"));
     fleet.redis.cli(&["PEXPIRE", &key, "60000"]).await;
-    let slow = tokio::spawn(browser.at(fleet.url(1)).get("/slow-read?ms=150").send());
-    let write = tokio::spawn(browser.at(fleet.url(1)).get("/slow?ms=150&k=a&v=b").send());
-    sleep(Duration::from_millis(60)).await;
+    let monitor = fleet.redis.monitor().await;
+    let slow = tokio::spawn(browser.at(fleet.url(1)).get("/slow-read?ms=1000").send());
+    let write = tokio::spawn(browser.at(fleet.url(1)).get("/slow?ms=1000&k=a&v=b").send());
+    monitor.heard("HGETALL", 2).await;
     browser.post("/login?user=ada").send().await;
     let (slow, write) = (slow.await.expect("no panic"), write.await.expect("no panic"));
     assert_eq!((slow.status, cookie(&slow)), (200, None));

@@ -1,11 +1,10 @@
 //! No update is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tokio::time::sleep;
 
 use crate::harness::{Answer, Browser, Fleet};
 
@@ -113,8 +112,9 @@ async fn two_instances_that_change_different_keys_both_win() {
 async fn a_removal_is_not_undone_by_a_request_that_read_the_value_before() {
     let (fleet, browser) = begin(&PATIENT).await;
     browser.post("/set?k=gone&v=1").send().await;
-    let slow = tokio::spawn(browser.at(fleet.url(1)).get("/slow?ms=100&k=a&v=1").send());
-    sleep(Duration::from_millis(40)).await;
+    let monitor = fleet.redis.monitor().await;
+    let slow = tokio::spawn(browser.at(fleet.url(1)).get("/slow?ms=500&k=a&v=1").send());
+    monitor.heard("HGETALL", 1).await;
     browser.post("/unset?k=gone").send().await;
     assert_eq!(slow.await.expect("no panic").status, 204);
     assert_eq!(browser.get("/dump").send().await.json(), json!({ "data": { "first": "1", "a": "1" } }));
@@ -147,13 +147,14 @@ async fn a_value_that_many_take_at_once_is_gone_and_no_newer_value_with_it() {
 async fn a_log_out_on_one_instance_wins_over_slow_requests_on_the_others() {
     let (fleet, browser) = begin(&PATIENT).await;
     browser.post("/login?user=ada").send().await;
+    let monitor = fleet.redis.monitor().await;
     let slow: Vec<_> = (0..6)
         .map(|turn| {
-            let path = if turn % 2 == 0 { "/slow?ms=150&k=a&v=b" } else { "/slow-read?ms=150" };
+            let path = if turn % 2 == 0 { "/slow?ms=1000&k=a&v=b" } else { "/slow-read?ms=1000" };
             tokio::spawn(browser.at(fleet.url(turn)).get(path).send())
         })
         .collect();
-    sleep(Duration::from_millis(60)).await;
+    monitor.heard("HGETALL", 6).await;
     assert_eq!(browser.post("/logout").send().await.set_cookies().len(), 1);
     for (turn, slow) in slow.into_iter().enumerate() {
         let answer = slow.await.expect("no panic");

@@ -15,8 +15,9 @@ async fn sigterm_lets_requests_in_flight_end_and_exits_0() {
     let fleet = Fleet::start(2).await;
     let browser = fleet.browser();
     browser.get("/count").send().await;
+    let monitor = fleet.redis.monitor().await;
     let slow = tokio::spawn(browser.get("/slow?ms=300&k=a&v=b").send());
-    sleep(Duration::from_millis(100)).await;
+    monitor.heard("HGETALL", 1).await;
     let status = fleet.instances[0].terminate().await;
     assert_eq!(status.code(), Some(0));
     assert_eq!(slow.await.expect("no panic").status, 204);

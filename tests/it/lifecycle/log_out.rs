@@ -68,8 +68,13 @@ async fn a_slow_request_does_not_bring_a_destroyed_session_back(on: On) {
     let browser = stage.browser();
     browser.post("/login?user=ada").send().await;
     let cookie = browser.cookie().expect("logged in");
-    let slow = tokio::spawn(browser.get("/slow?ms=200&k=a&v=b").send());
-    sleep(Duration::from_millis(60)).await;
+    let reads = stage.monitor().await;
+    let slow = tokio::spawn(browser.get("/slow?ms=1000&k=a&v=b").send());
+    match reads {
+        Some(reads) => reads.heard("HGETALL", 1).await,
+        // In memory nobody can look.
+        None => sleep(Duration::from_millis(300)).await,
+    }
     assert_eq!(browser.post("/logout").send().await.set_cookies().len(), 1);
     let slow = slow.await.expect("no panic");
     assert_eq!((slow.status, slow.set_cookies().len(), slow.header("retry-after")), (409, 0, None));

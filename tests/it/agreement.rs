@@ -58,8 +58,8 @@ async fn a_setting_that_differs_is_one_warning_that_names_it_and_the_other_insta
     ];
     for (setting, more, key) in cases {
         let second = instance(&redis, "second", key, more).await;
-        assert_eq!(warned(&second), [(setting.to_owned(), "first".to_owned())]);
         let line = second.logged("fleet_disagrees").await;
+        assert_eq!(warned(&second), [(setting.to_owned(), "first".to_owned())]);
         assert!(!line.contains(key), "{line}");
         // It serves all the same.
         assert_eq!(Browser::new(second.url()).get("/count").send().await.status, 200);

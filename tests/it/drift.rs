@@ -36,7 +36,7 @@ fn events<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Vec<Value> {
 
 /// The drift events of a session, as soon as there are so many.
 async fn events_of(instances: &[&Instance], session: &str, count: usize) -> Vec<Value> {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(10);
     loop {
         let mut found = events(instances.iter().copied());
         found.retain(|event| event["session"] == session);

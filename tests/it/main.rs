@@ -28,3 +28,6 @@ mod settings;
 mod spy;
 mod tls;
 mod users;
+mod wait;
+
+use self::wait::until;

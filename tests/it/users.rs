@@ -70,14 +70,3 @@ async fn assert_all_have_a_deadline(redis: &RedisServer) {
         assert!(left > 0, "{key}: {left}");
     }
 }
-
-/// Tries again until it holds, for what is told beside a request.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
-    for _ in 0..500 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("not within five seconds: {what}");
-}

@@ -10,8 +10,9 @@ use stickless::users::News;
 use stickless::{Reason, Users};
 use tokio::time::timeout;
 
-use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, until};
+use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many};
 use crate::harness::{Browser, Fleet};
+use crate::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_sessions_end_while_others_log_in_and_write_and_slide() {

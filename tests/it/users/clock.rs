@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{alive, assert_all_have_a_deadline, devices, logged_in, own, until, user};
+use super::{alive, assert_all_have_a_deadline, devices, logged_in, own, user};
 use crate::harness::{Browser, Fleet, RedisServer, TurnedRedis};
+use crate::until;
 
 async fn fleet(env: &[(&str, &str)]) -> Fleet<TurnedRedis> {
     Fleet::start_on(TurnedRedis::start().await, 2, env).await

@@ -3,8 +3,9 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, own, until, user};
+use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, own, user};
 use crate::harness::{Browser, Cluster, Fleet, Replicated, Store, percent, record_key};
+use crate::until;
 
 #[tokio::test]
 async fn twenty_sessions_are_listed_and_one_the_others_and_all_are_ended() {

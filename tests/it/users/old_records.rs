@@ -1,7 +1,8 @@
 //! Sessions that began on an instance of a version without rosters.
 
-use super::{devices, ended, logged_in, own, until, user};
+use super::{devices, ended, logged_in, own, user};
 use crate::harness::{Browser, Fleet, record_key};
+use crate::until;
 
 /// As the version before left it: no place in the record, and no roster.
 async fn make_old(fleet: &Fleet, browser: &Browser) {

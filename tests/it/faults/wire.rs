@@ -14,6 +14,21 @@ struct Setup {
     _redis: RedisServer,
 }
 
+impl Setup {
+    /// A write by a request that has read its session: the wire is set to this before it is sent.
+    async fn write_over(&self, mode: Mode) -> u16 {
+        let before = self.wire.reply_bytes();
+        let slow = tokio::spawn(self.browser.get("/slow?ms=500&k=a&v=b").send());
+        let begun = Instant::now();
+        while self.wire.reply_bytes() == before {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it reads no session");
+            sleep(Duration::from_millis(2)).await;
+        }
+        self.wire.set(mode);
+        slow.await.expect("no panic").status
+    }
+}
+
 /// A user whose counter stands at one, behind a wire that works.
 async fn begin() -> Setup {
     let redis = RedisServer::start().await;
@@ -72,11 +87,7 @@ async fn packets_that_are_swallowed_are_a_503_at_the_deadline_and_no_write_after
 async fn a_write_whose_replies_are_lost_is_done_once_or_not_at_all() {
     let setup = begin().await;
     let (wire, browser) = (&setup.wire, &setup.browser);
-    // So that the load is answered and the write is not.
-    let slow = tokio::spawn(browser.get("/slow?ms=100&k=a&v=b").send());
-    sleep(Duration::from_millis(50)).await;
-    wire.set(Mode::SwallowReplies);
-    assert_eq!(slow.await.expect("no panic").status, 503);
+    assert_eq!(setup.write_over(Mode::SwallowReplies).await, 503);
     for _ in 0..3 {
         assert_eq!(browser.get("/count").send().await.status, 503);
     }
@@ -111,11 +122,7 @@ async fn a_reply_that_is_cut_is_asked_for_again_and_the_value_is_added_exactly_o
 async fn a_write_that_was_held_up_on_the_way_is_not_done_late() {
     let setup = begin().await;
     let (wire, browser) = (&setup.wire, &setup.browser);
-    // So that the load is answered and the write does not arrive.
-    let slow = tokio::spawn(browser.get("/slow?ms=100&k=a&v=b").send());
-    sleep(Duration::from_millis(50)).await;
-    wire.set(Mode::Swallow);
-    assert_eq!(slow.await.expect("no panic").status, 503);
+    assert_eq!(setup.write_over(Mode::Swallow).await, 503);
     sleep(Duration::from_millis(20)).await;
     wire.set(Mode::Forward);
     assert_back(browser, "ada").await;

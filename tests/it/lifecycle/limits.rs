@@ -17,10 +17,13 @@ on_each_store! {
 async fn a_session_ends_when_it_is_idle(on: On) {
     let stage = on.start_with(&[("SESSION_IDLE", "1")]).await;
     let browser = stage.browser();
+    let begun = Instant::now();
     browser.post("/login?user=ada").send().await;
     let left = browser.get("/me").send().await.json()["expires_in_ms"].as_u64().expect("a time");
-    assert!((500..=1000).contains(&left), "{left}");
-    sleep(Duration::from_millis(1050)).await;
+    let used = u64::try_from(begun.elapsed().as_millis()).expect("not for ever") + 1;
+    assert!((1000_u64.saturating_sub(used)..=1000).contains(&left), "{left} after {used}");
+    // It may slide a little after its last answer.
+    sleep(Duration::from_millis(1500)).await;
     let me = browser.get("/me").send().await;
     assert_eq!((me.json()["state"].clone(), me.set_cookies().len()), (json!("new"), 0));
     stage.assert_stored(0).await;
@@ -31,14 +34,19 @@ async fn a_session_ends_when_it_is_idle(on: On) {
 async fn a_session_ends_at_its_absolute_limit_although_it_is_used(on: On) {
     let stage = on.start_with(&[("SESSION_IDLE", "2"), ("SESSION_ABSOLUTE", "3")]).await;
     let browser = stage.browser();
+    let asked = Instant::now();
     browser.get("/count").send().await;
-    let begun = Instant::now();
-    while browser.get("/me").send().await.json()["session"] == true {
-        assert!(begun.elapsed() < Duration::from_millis(3500), "it lives on");
+    let answered = Instant::now();
+    loop {
+        let late = answered.elapsed() > Duration::from_secs(3);
+        if browser.get("/me").send().await.json()["session"] != true {
+            break;
+        }
+        assert!(!late, "it lives on");
         sleep(Duration::from_millis(100)).await;
     }
-    // The store rounds down to the millisecond that it began in, and this clock started after its answer.
-    assert!(begun.elapsed() > Duration::from_millis(2900), "{:?}", begun.elapsed());
+    // The store rounds down to the millisecond that it began in.
+    assert!(asked.elapsed() >= Duration::from_millis(2999), "{:?}", asked.elapsed());
 }
 
 async fn a_session_that_is_used_lives_on(on: On) {
@@ -67,7 +75,7 @@ async fn left(stage: &Stage, key: &str) -> u64 {
 
 /// Waits for a slide, which happens beside the answer.
 async fn slides(stage: &Stage, key: &str, beyond: u64) -> bool {
-    for _ in 0..100 {
+    for _ in 0..500 {
         if left(stage, key).await > beyond {
             return true;
         }

@@ -158,6 +158,7 @@ async fn a_frozen_server_costs_no_more_than_the_budget() {
     server.thaw();
     for (kind, took) in ends {
         assert_eq!(kind, UnavailableKind::TimedOut);
-        assert!(took < ms(700), "{took:?}");
+        // Less than one more attempt would add.
+        assert!(took < ms(600 + 240), "{took:?}");
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::wire::{Fault, Wire, connected};
 use crate::contract::subject::{Subject, add, done, map};
 use crate::harness::RedisServer;
+use crate::until;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -78,7 +79,7 @@ async fn concurrent_calls_share_one_connection() {
 async fn three_time_outs_in_a_row_redial_and_two_do_not() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = connected(wire.builder().attempts(1).timeout(ms(50))).await;
+    let store = connected(wire.builder().attempts(1).timeout(ms(200))).await;
     let subject = Subject::with(&store, &[]).await;
     let time_out = async || subject.try_load().await.expect_err("frozen").kind();
     for _ in 0..2 {
@@ -91,14 +92,13 @@ async fn three_time_outs_in_a_row_redial_and_two_do_not() {
         }
     }
     assert_eq!(wire.connections(), 1);
-    let watch = store.watch();
+    let mut watch = store.watch();
     assert_eq!(*watch.borrow(), LinkState::Up);
     server.freeze();
     for _ in 0..3 {
         assert_eq!(time_out().await, UnavailableKind::TimedOut);
     }
-    sleep(ms(20)).await;
-    assert_eq!(*watch.borrow(), LinkState::Down(UnavailableKind::TimedOut));
+    watch.wait_for(|link| *link == LinkState::Down(UnavailableKind::TimedOut)).await.expect("the store lives");
     server.thaw();
     assert!(matches!(subject.load().await, Loaded::Found(_)));
     assert!(wire.connections() >= 2);
@@ -138,8 +138,7 @@ async fn a_store_is_built_without_its_server_and_works_once_that_is_there() {
     let failed = store.ping(&Budget::default()).await.expect_err("nobody there");
     assert_eq!(failed.kind(), UnavailableKind::Disconnected);
     server.restart().await;
-    sleep(ms(300)).await;
-    store.ping(&Budget::default()).await.expect("the store answers");
+    until("it is there", async || store.ping(&Budget::default()).await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -165,8 +164,7 @@ async fn all_tasks_end_and_the_connection_is_closed_when_the_store_is_dropped() 
     done(&Subject::new(&clone).act(1, Act::Bury).await);
     assert_eq!(wire.open(), 1);
     drop(clone);
-    sleep(ms(150)).await;
-    assert_eq!((wire.open(), tasks()), (0, before));
+    until("all has ended", async || (wire.open(), tasks()) == (0, before)).await;
     assert!(!server.cli(&["CLIENT", "LIST"]).await.contains("name=stickless"));
     drop(watch);
 }
@@ -181,7 +179,6 @@ async fn all_tasks_end_when_the_store_is_dropped_while_its_server_is_away() {
         let store = wire.builder().budget(ms(50)).build().expect("a store");
         store.ping(&Budget::default()).await.expect_err("nobody there");
         drop(store);
-        sleep(ms(50)).await;
-        assert_eq!((wire.open(), tasks()), (0, before));
+        until("all has ended", async || (wire.open(), tasks()) == (0, before)).await;
     }
 }

@@ -10,8 +10,8 @@ use super::wire::{Fault, Wire, connected, time};
 use crate::contract::subject::{Subject, add, create, done, log_in, map, set};
 use crate::harness::RedisServer;
 
-const LATE: Duration = Duration::from_millis(200);
-const LIMIT: Duration = Duration::from_millis(100);
+const LATE: Duration = Duration::from_millis(400);
+const LIMIT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn a_write_that_failed_is_not_done_later_though_it_is_delivered_later() {
@@ -79,9 +79,10 @@ async fn a_clock_that_is_behind_is_set_by_the_first_late_answer_and_the_write_is
         let subject = Subject::new(&store);
         let before = store.now();
         let made = done(&subject.act(1, Act::Create(create(&[]))).await);
-        assert!(made.at.since(before) + Duration::from_millis(100) > behind);
+        // It was behind, and is not any more.
+        assert!(made.at.since(before) + behind / 6 > behind);
         assert_eq!(wire.seen("EVALSHA"), 2);
-        assert!(made.at.since(store.now()).max(store.now().since(made.at)) < Duration::from_millis(200));
+        assert!(made.at.since(store.now()).max(store.now().since(made.at)) < behind * 2 / 3);
         done(&subject.apply(1, add("n", 1)).await);
         assert_eq!(wire.seen("EVALSHA"), 3);
     }

@@ -138,11 +138,12 @@ async fn a_write_that_never_reached_the_server_is_sent_again() {
 async fn a_retry_that_can_no_longer_be_recognised_is_unknown_and_never_done_twice() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = wire.store().await;
+    let (limit, budget) = (Duration::from_millis(1500), Duration::from_secs(10));
+    let store = connected(wire.builder().timeout(limit).budget(budget)).await;
     let direct = connected(RedisStore::builder(server.unix_url())).await;
     let subject = Subject::with(&store, &[]).await;
     let other = Subject { store: &direct, handle: subject.handle };
-    wire.next("EVALSHA", [Fault::HoldReply(Duration::from_millis(300))]);
+    wire.next("EVALSHA", [Fault::HoldReply(limit + Duration::from_millis(100))]);
     let between = async {
         while !other.data().await.contains_key("n") {
             sleep(Duration::from_millis(1)).await;

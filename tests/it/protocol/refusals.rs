@@ -103,7 +103,8 @@ async fn a_write_without_permission_is_denied_at_once_without_another_attempt() 
     assert_eq!(kind(subject.try_act(1, Act::Destroy).await), UnavailableKind::Denied);
     assert_eq!(kind(subject.try_load().await), UnavailableKind::Denied);
     assert_eq!((wire.seen("EVALSHA") - sent, wire.seen("HGETALL"), wire.connections()), (1, 1, 1));
-    assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
+    // Whoever waits does so for the rest of a budget: a second.
+    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
 }
 
 /// Redis itself names the command that the script may not use.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use stickless::store::{Act, Loaded, RedisStore, Store as _};
-use tokio::time::{Instant, sleep};
 
 use super::wire::connected;
 use crate::contract::subject::{Subject, done, slide};
 use crate::harness::RedisServer;
+use crate::until;
 
 /// Loses everything since it was saved.
 async fn restart(server: &mut RedisServer) {
@@ -66,13 +66,9 @@ async fn a_great_many_log_outs_are_repeated_beside_the_requests() {
         done(&subject.act(1, Act::Destroy).await);
     }
     restart(&mut server).await;
-    let begun = Instant::now();
     assert_eq!(subjects[1199].load().await, Loaded::Tombstone, "the newest come first");
     for subject in &subjects {
-        while subject.load().await != Loaded::Tombstone {
-            assert!(begun.elapsed() < Duration::from_secs(3));
-            sleep(Duration::from_millis(10)).await;
-        }
+        until("it has ended again", async || subject.load().await == Loaded::Tombstone).await;
     }
     store.ping(&stickless::store::Budget::default()).await.expect("the store answers");
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::wire::{Wire, connected};
 use crate::contract::subject::{HOUR, Subject, add, create, done, keep, map, set, slide};
 use crate::harness::RedisServer;
+use crate::until;
 
 /// Nobody is there, so what the node has stays as it is.
 async fn demote(server: &RedisServer) {
@@ -32,7 +33,8 @@ async fn a_write_to_a_demoted_master_is_refused_within_the_budget_and_done_once_
     demote(&server).await;
     let (sent, started) = (wire.seen("EVALSHA"), Instant::now());
     assert_eq!(kind(subject.try_act(1, Act::Apply(add("n", 1))).await), UnavailableKind::NotMaster);
-    assert!(started.elapsed() < Duration::from_millis(600), "{:?}", started.elapsed());
+    // Less than one more attempt would add to the budget.
+    assert!(started.elapsed() < Duration::from_millis(740), "{:?}", started.elapsed());
     // The connection is not used again, and no other one is while the node is no master.
     for act in [Act::Apply(add("n", 1)), Act::Destroy, slide(HOUR * 2)] {
         assert_eq!(kind(subject.try_act(1, act).await), UnavailableKind::NotMaster);
@@ -40,11 +42,7 @@ async fn a_write_to_a_demoted_master_is_refused_within_the_budget_and_done_once_
     assert_eq!(kind(subject.try_load().await), UnavailableKind::NotMaster);
     assert_eq!((wire.seen("EVALSHA") - sent, wire.seen("HGETALL")), (1, 0));
     promote(&server).await;
-    let promoted = Instant::now();
-    while subject.try_act(1, Act::Apply(keep())).await.is_err() {
-        assert!(promoted.elapsed() < Duration::from_secs(1));
-        sleep(Duration::from_millis(5)).await;
-    }
+    until("it takes writes again", async || subject.try_act(1, Act::Apply(keep())).await.is_ok()).await;
     assert_eq!(done(&subject.apply(1, add("n", 1)).await).value, Some(2));
 }
 
@@ -143,6 +141,5 @@ async fn a_replica_is_never_connected_to() {
     assert_eq!(kind(subject.try_act(1, Act::Destroy).await), UnavailableKind::NotMaster);
     assert_eq!(wire.seen("EVALSHA") + wire.seen("HGETALL"), 0);
     promote(&server).await;
-    sleep(Duration::from_millis(400)).await;
-    store.ping(&Budget::default()).await.expect("the store answers");
+    until("it is connected to", async || store.ping(&Budget::default()).await.is_ok()).await;
 }

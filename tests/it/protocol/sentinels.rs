@@ -13,9 +13,18 @@ use tokio::time::{Instant, sleep};
 use self::council::Council;
 use crate::contract::subject::{Subject, add, done};
 use crate::harness::RedisServer;
+use crate::until;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// How long a store that is told of a switch may take for it: much less than until the Sentinels would be asked, or as
+/// long as a few looks take on a slow machine. A look is two processes and a write.
+async fn at_once(store: &RedisStore, server: &RedisServer) -> Duration {
+    let begun = Instant::now();
+    is_on(store, server).await;
+    ms(200).max(begun.elapsed() * 5)
 }
 
 /// Writes until a write is on this server; how long it took.
@@ -52,10 +61,11 @@ async fn on_the_first_of_two() -> (RedisServer, RedisServer, Council) {
 async fn an_announced_switch_is_followed_at_once_and_a_repeated_one_is_no_news() {
     let (a, b, council) = on_the_first_of_two().await;
     let store = council.store(council.builder(3)).await;
-    assert!(is_on(&store, &a).await);
+    let limit = at_once(&store, &a).await;
     for number in [1, 2, 3] {
         council.switch(number, &b);
-        assert!(moves_to(&store, &b).await < ms(200));
+        let took = moves_to(&store, &b).await;
+        assert!(took < limit, "{took:?} of {limit:?}");
     }
     let clients = b.cli(&["CLIENT", "LIST"]).await;
     assert_eq!(clients.matches("name=stickless").count(), 1, "{clients}");
@@ -101,7 +111,9 @@ async fn a_switch_interrupts_an_attempt_that_hangs() {
     }
     sleep(ms(100)).await;
     council.switch(1, &b);
-    assert!(moves_to(&store, &b).await < ms(300));
+    // The attempt may hang for a minute.
+    let took = moves_to(&store, &b).await;
+    assert!(took < ms(1000), "{took:?}");
     a.thaw();
 }
 
@@ -118,7 +130,8 @@ async fn a_flood_of_errors_does_not_delay_a_switch() {
         council.switch(3, &b);
         moves_to(&store, &b).await
     });
-    assert!(took < ms(500), "{took:?}");
+    // As long as the calls of the flood may take: it does not wait for them.
+    assert!(took < ms(1000), "{took:?}");
 }
 
 #[tokio::test]
@@ -127,13 +140,15 @@ async fn a_selected_replica_is_used_as_soon_as_it_is_promoted_where_that_is_want
         let (a, b, council) = on_the_first_of_two().await;
         b.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
         let store = council.store(council.builder(3).early_switch(early)).await;
+        let limit = at_once(&store, &a).await;
         let slave = format!("slave node:{0} node {0} @ main node {1}", b.port(), a.port());
         council.announce(1, "+selected-slave", &slave);
         sleep(ms(50)).await;
         assert!(is_on(&store, &a).await, "it is a replica still");
         b.cli(&["REPLICAOF", "NO", "ONE"]).await;
         if early {
-            assert!(moves_to(&store, &b).await < ms(200));
+            let took = moves_to(&store, &b).await;
+            assert!(took < limit, "{took:?} of {limit:?}");
         } else {
             sleep(ms(100)).await;
             assert!(is_on(&store, &a).await);
@@ -156,7 +171,8 @@ async fn a_miss_needs_a_majority_of_the_sentinels_and_a_hit_none() {
     sleep(ms(1000)).await;
     let begun = Instant::now();
     assert_eq!(unknown.try_load().await.expect_err("one of three").kind(), UnavailableKind::Unconfirmed);
-    assert!(begun.elapsed() < ms(1100), "{:?}", begun.elapsed());
+    // Less than one more attempt would add to the budget.
+    assert!(begun.elapsed() < ms(1240), "{:?}", begun.elapsed());
     council.sentinel(1).away = true;
     assert_eq!(unknown.try_load().await.expect_err("none").kind(), UnavailableKind::Unconfirmed);
     assert!(matches!(known.load().await, Loaded::Found(_)));
@@ -172,12 +188,18 @@ async fn a_miss_is_not_believed_while_a_failover_is_announced() {
     let (a, _b, council) = on_the_first_of_two().await;
     let store = council.store(council.builder(3)).await;
     let unknown = Subject::new(&store);
-    let doubtful = async || unknown.try_load().await.expect_err("a failover").kind() == UnavailableKind::Unconfirmed;
+    let doubtful = async || match unknown.try_load().await {
+        Ok(loaded) => {
+            assert_eq!(loaded, Loaded::Missing);
+            false
+        }
+        Err(cause) => cause.kind() == UnavailableKind::Unconfirmed,
+    };
     council.announce(3, "+try-failover", &format!("master main node {}", a.port()));
-    sleep(ms(20)).await;
+    until("the failover is heard of", doubtful).await;
     assert!(doubtful().await);
     council.announce(3, "-failover-abort-no-good-slave", &format!("master main node {}", a.port()));
-    sleep(ms(20)).await;
+    until("its end is heard of", async || !doubtful().await).await;
     assert_eq!(unknown.load().await, Loaded::Missing);
     council.sentinel(2).flags = "master,failover_in_progress";
     sleep(ms(1000)).await;
@@ -202,21 +224,29 @@ async fn a_miss_waits_for_the_end_of_a_failover_within_the_budget() {
 
 #[tokio::test]
 async fn sentinels_that_are_not_in_the_url_are_learned_and_listened_to() {
-    let (_a, b, council) = on_the_first_of_two().await;
+    let (a, b, council) = on_the_first_of_two().await;
     let store = council.store(council.builder(1)).await;
+    let limit = at_once(&store, &a).await;
     council.sentinel(1).away = true;
     council.switch(3, &b);
-    assert!(moves_to(&store, &b).await < ms(200));
+    let took = moves_to(&store, &b).await;
+    assert!(took < limit, "{took:?} of {limit:?}");
 }
 
 #[tokio::test]
 async fn a_frozen_sentinel_costs_nothing() {
     let (a, _b, council) = on_the_first_of_two().await;
+    let start = async || {
+        let begun = Instant::now();
+        let store = council.builder(3).build().expect("a store");
+        store.ping(&Budget::default()).await.expect("the store answers");
+        (store, begun.elapsed())
+    };
+    let (_, usual) = start().await;
     council.sentinel(1).silent = true;
-    let store = council.builder(3).build().expect("a store");
-    let begun = Instant::now();
-    store.ping(&Budget::default()).await.expect("the store answers");
-    assert!(begun.elapsed() < ms(150), "{:?}", begun.elapsed());
+    let (store, took) = start().await;
+    // Whoever waits for it does so for the time-out of a connection, or of a request.
+    assert!(took < usual + ms(200), "{took:?}, {usual:?} with all of them");
     assert!(is_on(&store, &a).await);
 }
 

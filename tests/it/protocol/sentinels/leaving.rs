@@ -10,6 +10,7 @@ use super::{ms, on_the_first_of_two};
 use crate::contract::subject::{Subject, done};
 use crate::harness::RedisServer;
 use crate::protocol::wire::Fault;
+use crate::until;
 
 /// The second node knows all that the first one knows, and is a master.
 async fn copy(council: &Council, a: &RedisServer, b: &RedisServer) {
@@ -31,12 +32,14 @@ async fn knows(server: &RedisServer, subject: &Subject<'_, RedisStore>) -> bool 
 #[tokio::test]
 async fn a_log_out_that_the_old_master_acknowledges_after_a_switch_is_final_when_it_is_answered() {
     let (a, b, council) = on_the_first_of_two().await;
-    let store = council.store(council.builder(3)).await;
+    let store = council.store(council.builder(3).timeout(ms(2000)).budget(ms(5000))).await;
     let subject = Subject::with(&store, &[]).await;
     copy(&council, &a, &b).await;
-    council.wire(a.port()).expect("a wire").next("EVALSHA", [Fault::HoldReply(ms(150))]);
+    let wire = council.wire(a.port()).expect("a wire");
+    let sent = wire.seen("EVALSHA");
+    wire.next("EVALSHA", [Fault::HoldReply(ms(500))]);
     tokio::join!(async { done(&subject.act(1, Act::Destroy).await) }, async {
-        sleep(ms(30)).await;
+        until("it is under way", async || wire.seen("EVALSHA") > sent).await;
         council.switch(1, &b);
     });
     assert!(knows(&b, &subject).await, "the new master does not know of it");
@@ -49,11 +52,15 @@ async fn a_log_out_while_others_are_repeated_is_known_to_the_new_master_at_once(
     let (earlier, subject) = (Subject::with(&store, &[]).await, Subject::with(&store, &[]).await);
     copy(&council, &a, &b).await;
     done(&earlier.act(1, Act::Destroy).await);
-    council.wire(b.port()).expect("a wire").next("EVAL", [Fault::HoldReply(ms(150))]);
+    let wire = council.wire(b.port()).expect("a wire");
+    let sent = wire.seen("EVAL");
+    wire.next("EVAL", [Fault::HoldReply(ms(150))]);
     let slave = format!("slave node:{0} node {0} @ main node {1}", b.port(), a.port());
     council.announce(1, "+selected-slave", &slave);
-    sleep(ms(60)).await;
+    until("the others are under way", async || wire.seen("EVAL") > sent).await;
     done(&subject.act(1, Act::Destroy).await);
-    sleep(ms(300)).await;
-    assert!(knows(&b, &subject).await, "the new master does not know of it");
+    // Before those that were late are looked for once more, a second after the others.
+    let begun = Instant::now();
+    until("the new master knows of it", async || knows(&b, &subject).await).await;
+    assert!(begun.elapsed() < ms(1000), "{:?}", begun.elapsed());
 }

@@ -13,6 +13,10 @@ use crate::harness::RedisServer;
 const LATE: Duration = Duration::from_millis(400);
 const LIMIT: Duration = Duration::from_millis(200);
 
+/// Of a call that is tried again: when what was held is let go, the second attempt has most of its time left.
+const LONG_LIMIT: Duration = Duration::from_millis(400);
+const HELD: Duration = Duration::from_millis(500);
+
 #[tokio::test]
 async fn a_write_that_failed_is_not_done_later_though_it_is_delivered_later() {
     let server = RedisServer::start().await;
@@ -40,10 +44,10 @@ async fn a_write_that_failed_is_not_done_later_though_it_is_delivered_later() {
 async fn a_late_attempt_does_nothing_and_the_next_one_does_it_once() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = connected(wire.builder().timeout(LIMIT)).await;
+    let store = connected(wire.builder().timeout(LONG_LIMIT)).await;
     let subject = Subject::with(&store, &[("n", "1")]).await;
     let monitor = server.monitor().await;
-    wire.next("EVALSHA", [Fault::Hold(LIMIT + LIMIT / 2)]);
+    wire.next("EVALSHA", [Fault::Hold(HELD)]);
     assert_eq!(done(&subject.apply(1, add("n", 1)).await).value, Some(2));
     assert_eq!(subject.data().await, map(&[("n", "2")]));
     // Both reached the server, and only the second one came as far as adding.
@@ -60,9 +64,9 @@ async fn a_late_attempt_does_nothing_and_the_next_one_does_it_once() {
 async fn an_attempt_that_was_done_but_answered_late_is_recognised_by_the_next_one() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = connected(wire.builder().timeout(LIMIT)).await;
+    let store = connected(wire.builder().timeout(LONG_LIMIT)).await;
     let subject = Subject::with(&store, &[]).await;
-    wire.next("EVALSHA", [Fault::HoldReply(LIMIT + LIMIT / 2)]);
+    wire.next("EVALSHA", [Fault::HoldReply(HELD)]);
     assert_eq!(done(&subject.apply(1, add("n", 1)).await).value, Some(1));
     assert_eq!(subject.data().await, map(&[("n", "1")]));
     assert_eq!((wire.seen("EVALSHA"), wire.connections()), (3, 1));

@@ -268,6 +268,7 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod users;
+mod white_space;
 
 /// The README's programs are compiled as doctests.
 #[cfg(doctest)]

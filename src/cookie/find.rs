@@ -7,6 +7,7 @@ use http::header::COOKIE;
 
 use crate::id::Id;
 use crate::keys::{KeyRing, Token};
+use crate::white_space::{trim, trim_start};
 
 /// So many values of our name are verified at most.
 const VERIFIED_MOST: usize = 8;
@@ -74,20 +75,6 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     memchr::memchr_iter(b';', line)
         .chain([line.len()])
         .map(move |end| &line[std::mem::replace(&mut start, end + 1)..end])
-}
-
-fn trim_start(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
-fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
 }
 
 #[cfg(test)]

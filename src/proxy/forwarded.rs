@@ -7,9 +7,10 @@ use http::{HeaderMap, HeaderValue};
 use memchr::{memrchr, memrchr2};
 
 use super::host::Host;
-use super::list::{Elements, trim};
+use super::list::Elements;
 use super::node::{self, Node};
 use super::trust::is_https;
+use crate::white_space::trim;
 
 /// What one hop says, as far as it matters here. Only what the last hop to be believed says is ever read further.
 #[derive(Debug, Default)]

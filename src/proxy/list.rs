@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::white_space::trim;
+
 /// The last line of each of these headers. One pass: to look each of them up by its hash takes three times as long.
 pub(super) fn last_lines<'a, const N: usize>(
     headers: &'a HeaderMap,
@@ -60,12 +62,4 @@ impl<'a, F: Fn(&[u8]) -> Option<usize>> Iterator for Elements<'a, F> {
         self.left = comma.map(|comma| &left[..comma]);
         Some(comma.map_or(left, |comma| &left[comma + 1..]))
     }
-}
-
-/// Without blanks and tabs around it.
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
 }

@@ -4,9 +4,10 @@ use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::forwarded;
-use super::list::{last_comma, trim};
+use super::list::last_comma;
 use super::peer::Peer;
 use super::trust::{Forwarding, Trust, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP};
+use crate::white_space::trim;
 
 /// Leaves of each forwarding header what is believed: of a list its right end, of other families nothing.
 pub(super) fn strip(headers: &mut HeaderMap, trust: &Trust, peer: Option<Peer>) {

@@ -119,6 +119,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Carries out one write that the application asked to be sure of: as [`apply`](Self::apply), and where the store can
     /// lose what it has acknowledged, and may be told to take care that it does not, it does so.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::Unavailable> {
+    /// use stickless::store::{Act, Budget, MemoryStore, Outcome, Store, Write, WriteId};
+    ///
+    /// let handle = "47DEQpj8HBSa-_TImW-5JA".parse().expect("a handle");
+    /// let write = Write { handle, generation: 1, id: WriteId::random()?, act: Act::Destroy };
+    /// let outcome = Store::save(&MemoryStore::new(), &write, &Budget::default()).await?;
+    /// assert_eq!(outcome, Outcome::Gone);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply); or it was done, and the store cannot say that it is safe: the same write may be sent
+    /// once more.
     fn save(&self, write: &Write, budget: &Budget) -> impl Future<Output = Result<Outcome, Unavailable>> + Send {
         self.apply(write, budget)
     }

@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-pub(crate) use checker::Rules;
+pub(crate) use checker::{Excuses, Rules, Window};
 pub(crate) use client::Role;
 pub(crate) use history::{Event, History};
 pub(crate) use verdict::Verdict;

@@ -1,10 +1,12 @@
 //! Replays a history against the rules. Pure.
 
+mod excuses;
 mod replay;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+pub(crate) use self::excuses::{Excuses, Window};
 use self::replay::Replay;
 use super::client::Role;
 use super::history::{Answer, Change, Event, History, Op, Outcome};
@@ -12,7 +14,7 @@ use super::verdict::{Rule, Verdict, Violation};
 
 /// What a fault excuses. By default nothing happened, and nothing is excused.
 #[derive(Debug, Clone)]
-pub(crate) struct Rules {
+pub(crate) struct Rules<'a> {
     /// The longest answer of a request that uses the session, and a little.
     pub(crate) budget: Duration,
     /// The longest answer of one that does not.
@@ -27,15 +29,17 @@ pub(crate) struct Rules {
     pub(crate) may_repeat: u64,
     /// Any answer may bring the cookie, for the keys change.
     pub(crate) may_sign_anew: bool,
+    /// When which of this is excused; without it, all the time.
+    pub(crate) excuses: Option<&'a Excuses>,
 }
 
-impl Default for Rules {
+impl Default for Rules<'_> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Rules {
+impl Rules<'_> {
     pub(crate) const fn new() -> Self {
         Self {
             // The instance's own budget of a second, and what the answer takes to get here on a busy machine.
@@ -46,15 +50,30 @@ impl Rules {
             may_lose: 0,
             may_repeat: 0,
             may_sign_anew: false,
+            excuses: None,
         }
+    }
+
+    fn may_refuse(&self, event: &Event, status: u16) -> bool {
+        self.refusals.contains(&status) && self.excuses.is_none_or(|excuses| excuses.refusal_of(event))
+    }
+
+    /// Whether the instance that was asked was not there, or hung.
+    fn was_away(&self, event: &Event) -> bool {
+        self.excuses.is_some_and(|excuses| excuses.is_away(event))
+    }
+
+    /// The failover in which what this request wrote may be lost, and what it read may be of before.
+    fn losing(&self, event: &Event) -> Option<Window> {
+        self.excuses.and_then(|excuses| excuses.losing(event))
     }
 }
 
-pub(super) fn check(history: &History, rules: &Rules) -> Verdict {
+pub(super) fn check(history: &History, rules: &Rules<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     let (mut clients, mut owners) = (BTreeMap::<u32, Vec<&Event>>::new(), HashMap::<&str, u32>::new());
     for event in &history.events {
-        count(event, history.settled, &mut verdict);
+        count(event, history.settled, rules, &mut verdict);
         judge_answer(event, rules, &mut verdict);
         for cookie in cookies(event) {
             let owner = *owners.entry(cookie).or_insert(event.client);
@@ -88,35 +107,42 @@ impl Verdict {
     }
 }
 
-fn count(event: &Event, settled: Duration, verdict: &mut Verdict) {
+fn count(event: &Event, settled: Duration, rules: &Rules<'_>, verdict: &mut Verdict) {
     match &event.outcome {
         Outcome::Answer(answer) => *verdict.statuses.entry(answer.status).or_default() += 1,
+        Outcome::Broken(_) if rules.was_away(event) => verdict.away += 1,
         Outcome::Broken(why) => {
             verdict.broken += 1;
             verdict.because.get_or_insert_with(|| format!("of instance {}: {why}", event.instance));
         }
     }
-    verdict.acknowledged += u64::from(event.op.writes() && event.succeeded() && event.begin >= settled);
+    let acknowledged = event.op.writes() && event.succeeded() && event.begin >= settled;
+    verdict.acknowledged += u64::from(acknowledged);
+    verdict.at_risk += u64::from(acknowledged && rules.losing(event).is_some());
+    if rules.was_away(event) {
+        return;
+    }
     let slowest = if event.op == Op::Plain { &mut verdict.slowest_plain } else { &mut verdict.slowest };
     *slowest = event.took().max(*slowest);
 }
 
 /// What one answer must be, whatever came before.
-fn judge_answer(event: &Event, rules: &Rules, verdict: &mut Verdict) {
+fn judge_answer(event: &Event, rules: &Rules<'_>, verdict: &mut Verdict) {
     let Outcome::Answer(answer) = &event.outcome else { return };
     let passed_on = answer.status == 502 && rules.refusals.contains(&502);
+    let took = if rules.was_away(event) { Duration::ZERO } else { event.took() };
     if event.op == Op::Plain {
-        if answer.status != 200 && !passed_on || event.took() > rules.plain {
+        if answer.status != 200 && !passed_on || took > rules.plain {
             verdict.violate(Rule::Plain, event, format!("{} after {:?}", answer.status, event.took()));
         }
-    } else if event.took() > rules.budget {
+    } else if took > rules.budget {
         verdict.violate(Rule::Budget, event, format!("after {:?}", event.took()));
     }
     let wanted = match event.op {
         Op::LogIn(_) | Op::Name(_) | Op::LogOut => 204,
         _ => 200,
     };
-    let refused = rules.refusals.contains(&answer.status);
+    let refused = rules.may_refuse(event, answer.status);
     if answer.status != wanted && !refused && event.op != Op::Plain {
         verdict.violate(Rule::Status, event, format!("{} in place of {wanted}", answer.status));
     }
@@ -132,13 +158,14 @@ fn judge_answer(event: &Event, rules: &Rules, verdict: &mut Verdict) {
 
 /// Only a log-out's own answer removes a cookie; only one that created something or logged in replaces it. A creation
 /// with a cookie whose session is lost is judged as that loss.
-fn may_say(event: &Event, answer: &Answer, change: &Change, rules: &Rules) -> bool {
+fn may_say(event: &Event, answer: &Answer, change: &Change, rules: &Rules<'_>) -> bool {
     let creates = event.op.writes() && event.op != Op::LogOut && event.succeeded();
     match change {
         Change::Removed => event.op == Op::LogOut && event.succeeded(),
         Change::Set(_) if matches!(event.op, Op::LogIn(_)) => event.succeeded(),
         Change::Set(_) if event.sent.is_none() => creates,
         Change::Set(_) if rules.may_sign_anew => event.succeeded(),
+        Change::Set(_) if matches!(event.op, Op::Name(_)) && rules.excuses.is_some() => event.role == Role::Passes,
         Change::Set(_) => event.op == Op::Count && answer.body["session"] == false,
     }
 }
@@ -152,9 +179,4 @@ fn cookies(event: &Event) -> impl Iterator<Item = &str> {
         Change::Set(cookie) => Some(cookie.as_str()),
         Change::Removed => None,
     })
-}
-
-/// A user who stays must never be lost; the session of one who has just come may be, where losses are excused.
-fn excuses_loss(role: Role, rules: &Rules) -> bool {
-    role == Role::Passes && rules.may_lose > 0
 }

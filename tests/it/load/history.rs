@@ -102,7 +102,7 @@ impl Event {
 }
 
 impl History {
-    pub(crate) fn check(&self, rules: &Rules) -> Verdict {
+    pub(crate) fn check(&self, rules: &Rules<'_>) -> Verdict {
         checker::check(self, rules)
     }
 
@@ -123,7 +123,12 @@ impl History {
 
     /// How long after `cause` was gone the last request began that still failed.
     pub(crate) fn healthy_after(&self, cause: Duration) -> Duration {
-        let failed = self.of_sessions(cause, Duration::MAX).filter(|event| !event.succeeded());
+        self.last_failure(cause, Duration::MAX)
+    }
+
+    /// The same, as far as it began before `next`.
+    pub(crate) fn last_failure(&self, cause: Duration, next: Duration) -> Duration {
+        let failed = self.of_sessions(cause, next).filter(|event| !event.succeeded());
         failed.map(|event| event.begin.saturating_sub(cause)).max().unwrap_or_default()
     }
 

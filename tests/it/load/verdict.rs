@@ -11,10 +11,16 @@ pub(crate) struct Verdict {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Requests without an answer.
     pub(crate) broken: u64,
-    /// Why, of the first.
+    /// And of these, asked of an instance that was not there.
+    pub(crate) away: u64,
+    /// Why, of the first that was there.
     pub(crate) because: Option<String>,
     /// Acknowledged writes.
     pub(crate) acknowledged: u64,
+    /// Of these, what may be lost by a failover, and what was.
+    pub(crate) at_risk: u64,
+    pub(crate) excused: u64,
+    /// What is lost and not excused.
     pub(crate) lost: Lost,
     /// Additions that were made twice.
     pub(crate) repeated: u64,
@@ -76,7 +82,7 @@ impl Lost {
 
 impl Verdict {
     pub(crate) fn requests(&self) -> u64 {
-        self.statuses.values().sum::<u64>() + self.broken
+        self.statuses.values().sum::<u64>() + self.broken + self.away
     }
 
     pub(crate) fn refused(&self) -> u64 {
@@ -111,7 +117,7 @@ impl fmt::Display for Verdict {
              {:?}, {} repeated; {} violations",
             self.requests(),
             self.statuses,
-            self.broken,
+            self.broken + self.away,
             self.slowest,
             self.slowest_plain,
             self.acknowledged,
@@ -119,6 +125,10 @@ impl fmt::Display for Verdict {
             self.lost,
             self.repeated,
             self.violations.len(),
-        )
+        )?;
+        if self.at_risk > 0 {
+            write!(f, "; {} written in failovers, of which {} are lost", self.at_risk, self.excused)?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! A Redis Cluster of three masters and a replica of each.
 
+mod wires;
+
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::process::Stdio;
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
+use self::wires::Wires;
 use super::cli::info;
 use super::error::{Error, Result, or_panic};
 use super::fleet::Store;
@@ -17,9 +20,14 @@ use super::redis::RedisServer;
 use super::replicated::wait_until;
 
 /// At first nodes 0, 1 and 2 are the masters, of a third of the slots each, and node 3 + n is the replica of node n.
+///
+/// Behind wires, nodes are known to everybody by the ports of proxies, as those of
+/// [`Replicated`](super::replicated::Replicated) are.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<RedisServer>,
+    /// Of each node, where there are wires.
+    pub(crate) wires: Vec<Wires>,
     args: Vec<String>,
 }
 
@@ -40,10 +48,23 @@ impl Cluster {
         or_panic(Self::try_start_with(args).await)
     }
 
+    pub(crate) async fn start_behind_wires(args: &[&str]) -> Self {
+        let mut wires = Vec::new();
+        for number in 0..2 * MASTERS {
+            wires.push(Wires::start(number).await);
+        }
+        or_panic(Self::try_start(args, wires).await)
+    }
+
     async fn try_start_with(args: &[&str]) -> Result<Self> {
+        Self::try_start(args, Vec::new()).await
+    }
+
+    async fn try_start(args: &[&str], wires: Vec<Wires>) -> Result<Self> {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let nodes = join_all((0..2 * MASTERS).map(|_| node(&args))).await.into_iter().collect::<Result<Vec<_>>>()?;
-        let all = Self { nodes, args };
+        let nodes = (0..2 * MASTERS).map(|number| node(&args, wires.get(number)));
+        let nodes = join_all(nodes).await.into_iter().collect::<Result<Vec<_>>>()?;
+        let all = Self { nodes, wires, args };
         for (number, slots) in SLOTS.iter().enumerate() {
             let (from, to, epoch) = (slots.start().to_string(), slots.end().to_string(), (number + 1).to_string());
             all.nodes[number].try_cli(&["CLUSTER", "ADDSLOTSRANGE", &from, &to]).await?;
@@ -66,8 +87,13 @@ impl Cluster {
 
     /// With the addresses of these.
     pub(crate) fn url_through(&self, seeds: &[usize]) -> String {
-        let hosts: Vec<String> = seeds.iter().map(|seed| format!("127.0.0.1:{}", self.nodes[*seed].port())).collect();
+        let hosts: Vec<String> = seeds.iter().map(|seed| format!("127.0.0.1:{}", self.port(*seed))).collect();
         format!("redis+cluster://{}", hosts.join(","))
+    }
+
+    /// By which everybody knows it.
+    pub(crate) fn port(&self, node: usize) -> u16 {
+        self.wires.get(node).map_or(self.nodes[node].port(), |wires| wires.clients.port())
     }
 
     pub(crate) async fn id(&self, node: usize) -> String {
@@ -105,18 +131,24 @@ impl Cluster {
 
     /// A planned failover, done when this returns: the replica that is the master now.
     pub(crate) async fn failover(&self, old: usize) -> usize {
-        let id = self.id(old).await;
+        let (id, replicas) = (self.id(old).await, self.replicas(old).await);
         let (_, lines) = self.view(&[]).await;
-        let replica = lines.iter().find(|line| line.split(' ').nth(3) == Some(&id)).and_then(|line| self.number(line));
-        let Some(replica) = replica else { panic!("node {old} has no replica: {lines:#?}") };
+        let Some(replica) = replicas.first() else { panic!("node {old} has no replica: {lines:#?}") };
         let slot = lines.iter().find(|line| line.starts_with(&id)).and_then(|line| Some(*ranges(line).next()?.start()));
-        assert_eq!(self.nodes[replica].cli(&["CLUSTER", "FAILOVER"]).await, "OK", "at node {replica}");
+        assert_eq!(self.nodes[*replica].cli(&["CLUSTER", "FAILOVER"]).await, "OK", "at node {replica}");
         self.replaced(old, slot.expect("it has slots")).await.0
+    }
+
+    /// Of a master.
+    pub(crate) async fn replicas(&self, master: usize) -> Vec<usize> {
+        let (id, (_, lines)) = (self.id(master).await, self.view(&[]).await);
+        let replicas = lines.iter().filter(|line| line.split(' ').nth(3) == Some(&id));
+        replicas.filter_map(|line| self.number(line)).collect()
     }
 
     /// Another node, without slots.
     pub(crate) async fn add(&mut self) -> usize {
-        let node = or_panic(node(&self.args).await);
+        let node = or_panic(node(&self.args, None).await);
         self.nodes.push(node);
         let added = self.nodes.len() - 1;
         self.meet(added, 0..added).await;
@@ -129,14 +161,14 @@ impl Cluster {
     /// Moves so many slots from one master to another, with all in them, as operators do it.
     pub(crate) async fn reshard(&self, from: usize, to: usize, slots: u16) {
         let (source, target, count) = (self.id(from).await, self.id(to).await, slots.to_string());
-        let entry = format!("127.0.0.1:{}", self.nodes[to].port());
+        let entry = format!("127.0.0.1:{}", self.port(to));
         let options = ["--cluster-from", &source, "--cluster-to", &target, "--cluster-slots", &count, "--cluster-yes"];
         manage(&[&["reshard", &entry], &options[..]].concat()).await;
     }
 
     /// Lets the other nodes forget one that has no slots, and stops it.
     pub(crate) async fn remove(&self, node: usize) {
-        let (id, entry) = (self.id(node).await, format!("127.0.0.1:{}", self.nodes[0].port()));
+        let (id, entry) = (self.id(node).await, format!("127.0.0.1:{}", self.port(0)));
         manage(&["del-node", &entry, &id]).await;
         self.nodes[node].stop().await;
     }
@@ -158,7 +190,7 @@ impl Cluster {
     async fn meet(&self, node: usize, others: std::ops::Range<usize>) {
         for other in others {
             let bus = bus_of(&self.nodes[other].cli(&["CLUSTER", "NODES"]).await);
-            let port = self.nodes[other].port().to_string();
+            let port = self.port(other).to_string();
             self.nodes[node].cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await;
         }
     }
@@ -202,7 +234,7 @@ impl Cluster {
     /// Which node a line is about.
     fn number(&self, line: &str) -> Option<usize> {
         let port = line.split(' ').nth(1)?.split('@').next()?.rsplit_once(':')?.1;
-        self.nodes.iter().position(|node| node.port().to_string() == port)
+        (0..self.nodes.len()).find(|node| self.port(*node).to_string() == port)
     }
 }
 
@@ -212,13 +244,19 @@ impl Store for Cluster {
     }
 }
 
-async fn node(args: &[String]) -> Result<RedisServer> {
-    let bus = free_port()?.to_string();
+async fn node(args: &[String], wires: Option<&Wires>) -> Result<RedisServer> {
+    let bus_port = free_port()?;
+    let (bus, own) = (bus_port.to_string(), wires.map(Wires::args).unwrap_or_default());
     let mut all = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT, "--cluster-port", &bus];
+    all.extend(own.iter().map(String::as_str));
     // A replica that comes back is in step at once.
     all.extend(["--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]);
     all.extend(args.iter().map(String::as_str));
-    RedisServer::try_start_with(&all).await
+    let server = RedisServer::try_start_with(&all).await?;
+    if let Some(wires) = wires {
+        wires.aim(server.port(), bus_port);
+    }
+    Ok(server)
 }
 
 async fn in_step(node: &RedisServer) -> bool {

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::error::{Error, Result, or_panic};
 use super::http::Client;
 use super::port::{free_port, on_free_port};
-use super::process::{Process, find_program};
+use super::process::{Process, Signal, find_program};
 
 /// Runs with nothing in its environment but `PATH` and what is given.
 #[derive(Debug)]
@@ -81,6 +81,16 @@ impl Instance {
     /// SIGKILL.
     pub(crate) fn kill(&self) {
         self.process.kill();
+    }
+
+    /// SIGSTOP: connections stay open, nothing answers.
+    pub(crate) fn freeze(&self) {
+        self.process.signal(Signal::Stop);
+    }
+
+    /// SIGCONT.
+    pub(crate) fn thaw(&self) {
+        self.process.signal(Signal::Cont);
     }
 
     /// SIGTERM, and waits until what is in flight is answered; SIGKILL after thirty seconds.

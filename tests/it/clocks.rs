@@ -122,6 +122,16 @@ async fn of_cookies_from_instances_with_different_clocks_the_newest_still_wins()
     }
 }
 
+/// For a process whose clock a file turns, such as `+1h`.
+pub(crate) fn turning(file: &str) -> [(&str, &str); 4] {
+    [
+        ("LD_PRELOAD", library()),
+        ("FAKETIME_TIMESTAMP_FILE", file),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ]
+}
+
 /// The faketime library, which reads the time that a file says, again and again.
 fn library() -> &'static str {
     const PLACES: [&str; 3] = [
@@ -139,12 +149,7 @@ async fn a_clock_that_jumps_an_hour_forth_and_back_is_noticed_by_nobody() {
     let env = [("SESSION_IDLE", "100"), ("SESSION_REFRESH_WITHIN", "100"), ("SESSION_ABSOLUTE", "200")];
     let mut fleet = Fleet::start_with(2, &env).await;
     let path = file.display().to_string();
-    let jumping = [
-        ("LD_PRELOAD", library()),
-        ("FAKETIME_TIMESTAMP_FILE", &path),
-        ("FAKETIME_NO_CACHE", "1"),
-        ("DONT_FAKE_MONOTONIC", "1"),
-    ];
+    let jumping = turning(&path);
     let third = fleet.env(&[&env[..], &jumping].concat());
     fleet.instances.push(Instance::start(&third).await);
     let load = Load::start(&fleet.urls(), Plan::brisk()).await;

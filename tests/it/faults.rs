@@ -29,6 +29,7 @@
 //! | the client leaves; a call is cancelled | `a_client_that_leaves_leaves_all_of_its_write_or_nothing`, `a_call_dropped_at_any_moment_is_done_once_or_not_at_all` |
 //! | instance killed, SIGTERM, all at once | `a_killed_instance_loses_no_session_behind_nginx`, `sigterm_lets_requests_in_flight_end_and_exits_0`, `all_instances_killed_at_once_take_no_session_with_them` |
 //! | rolling key rotation | `while_instances_and_keys_are_replaced_behind_nginx_no_request_and_none_of_1000_sessions_is_lost` |
+//! | all of these at random, together | `whatever_befalls_a_store_under_sentinel_and_its_instances_no_promise_is_broken`, `whatever_befalls_a_cluster_and_its_instances_no_promise_is_broken` |
 //! | handler panics, answers 5xx | `a_failing_handler_and_a_panic_leave_nothing_staged` |
 
 mod clients;

@@ -20,6 +20,7 @@ mod failover;
 mod faults;
 mod lifecycle;
 mod load;
+mod nemesis;
 mod nginx;
 mod plain_services;
 mod protocol;

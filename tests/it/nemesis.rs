@@ -13,7 +13,7 @@
 //!
 //! What must hold, whatever comes together:
 //!
-//! * Nobody is logged out. A session that was begun in a failover may be lost with it.
+//! * Nobody is logged out. A session that was begun in a failover may be lost with it; that is all a 409 may tell.
 //! * A write that was answered is there, once. Excused is what was answered in a failover: from 150 ms before the first
 //!   fault that led to it until two seconds after a replica was seen to lead. Where the master just died or hung, only
 //!   what it answered 150 ms before and after that. How many may be lost is how many were answered then.

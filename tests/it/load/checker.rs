@@ -58,6 +58,11 @@ impl Rules<'_> {
         self.refusals.contains(&status) && self.excuses.is_none_or(|excuses| excuses.refusal_of(event))
     }
 
+    /// A session that was begun in a failover may be there when it is read, and gone when it is written to.
+    fn tells_a_loss(&self, event: &Event, status: u16) -> bool {
+        status == 409 && event.role == Role::Passes && self.losing(event).is_some()
+    }
+
     /// Whether the instance that was asked was not there, or hung.
     fn was_away(&self, event: &Event) -> bool {
         self.excuses.is_some_and(|excuses| excuses.is_away(event))
@@ -142,7 +147,7 @@ fn judge_answer(event: &Event, rules: &Rules<'_>, verdict: &mut Verdict) {
         Op::LogIn(_) | Op::Name(_) | Op::LogOut => 204,
         _ => 200,
     };
-    let refused = rules.may_refuse(event, answer.status);
+    let refused = rules.may_refuse(event, answer.status) || rules.tells_a_loss(event, answer.status);
     if answer.status != wanted && !refused && event.op != Op::Plain {
         verdict.violate(Rule::Status, event, format!("{} in place of {wanted}", answer.status));
     }

@@ -78,16 +78,17 @@ impl Passed {
             self.hits.iter().filter(|hit| matches!(hit.what, What::Node(..)) || asked(hit)).collect();
         let led = self.hits.iter().filter(asked).map(|hit| hit.to);
         let last = led.chain(self.switches.iter().copied()).max()?;
-        let unasked = self.switches.iter().min().map(|switch| switch.saturating_sub(UNASKED));
+        let first = hurting.iter().map(|hit| hit.from).min();
+        let unasked = self.switches.iter().copied().find(|switch| first.is_none_or(|first| *switch < first));
         if let Some(hit) = self.crash(&hurting, last + grace) {
             return Some(Window { from: hit.from.saturating_sub(lag), to: hit.from + lag });
         }
-        let from = hurting.iter().map(|hit| hit.from).chain(unasked).min()?.saturating_sub(lag);
+        let from = first.into_iter().chain(unasked.map(|switch| switch.saturating_sub(UNASKED))).min()?;
         // One that hung may be the last to hear of it. A Sentinel that is away may know of a promotion that is undone.
         let woken =
             self.hits.iter().filter(|hit| matches!(hit.what, What::Instance(_, Harm::Frozen))).map(|hit| hit.to);
         let undone = self.hits.iter().any(|hit| matches!(hit.what, What::Sentinel(..))).then_some(self.whole);
-        Some(Window { from, to: woken.chain(undone).fold(last, Duration::max) + grace })
+        Some(Window { from: from.saturating_sub(lag), to: woken.chain(undone).fold(last, Duration::max) + grace })
     }
 
     /// The master died or hung, and nothing else, and came back when all had left it: what it had acknowledged and not

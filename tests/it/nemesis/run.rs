@@ -182,10 +182,7 @@ impl<G: Ground> Nemesis<G> {
             ..Rules::new()
         };
         let verdict = history.check(&rules);
-        println!(
-            "excused: {excuses:#.1?}\nhealthy after {:.1?}, kept waiting for {late:.1?}",
-            healthy(&history, &self.record)
-        );
+        println!("{excuses}\nhealthy after {:.1?}, kept waiting for {late:.1?}", healthy(&history, &self.record));
         println!("{verdict}\n{}", self.haunted.complaints.join("\n"));
         if !verdict.violations.is_empty() || !self.haunted.complaints.is_empty() {
             println!("{}\nagain: {again}", self.haunted.said.join("\n"));

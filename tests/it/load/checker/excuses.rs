@@ -1,5 +1,6 @@
 //! What is excused when: from the faults that were made, and from what the store was seen to do about them.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::super::history::Event;
@@ -49,5 +50,23 @@ impl Excuses {
     /// Whether an instance was away at any moment from one time to another.
     pub(super) fn was_away(&self, instance: usize, from: Duration, to: Duration) -> bool {
         self.away.iter().any(|(other, window)| *other == instance && window.meets(from, to))
+    }
+}
+
+impl fmt::Display for Excuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, windows) in [("losses", &self.losing), ("refusals", &self.refusing)] {
+            write!(f, "excused {what}:")?;
+            windows.iter().try_for_each(|window| write!(f, " {window}"))?;
+            writeln!(f)?;
+        }
+        write!(f, "instances away:")?;
+        self.away.iter().try_for_each(|(instance, window)| write!(f, " {instance} {window}"))
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}-{:.3}", self.from.as_secs_f32(), self.to.as_secs_f32())
     }
 }

@@ -106,6 +106,9 @@ impl<'a> Replay<'a> {
     }
 
     fn failed(&mut self, event: &Event) {
+        if event.status() == Some(409) && self.rules.losing(event).is_some() {
+            return self.lose(event);
+        }
         self.with(|_, session| match &event.op {
             Op::Count => session.uncertain += 1,
             Op::Append(value) => {

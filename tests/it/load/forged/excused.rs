@@ -57,7 +57,13 @@ fn only_a_session_that_was_begun_in_a_failover_may_be_gone() {
     passing.sets("a").answer(Op::LogIn("u1.0".into()), 204, Value::Null).answer(Op::Me, 200, gone.clone());
     assert_eq!((check(&passing, 0, 8).excused, violated(&check(&passing, 0, 8))), (1, vec![]));
     assert_eq!(violated(&check(&passing, 8, 20)), [Rule::LoggedOut]);
+    let mut read = Forger::of(1, Role::Passes);
+    read.sets("a").answer(Op::LogIn("u1.0".into()), 204, Value::Null).answer(Op::Count, 409, Value::Null);
+    assert_eq!((check(&read, 0, 18).excused, violated(&check(&read, 0, 18))), (1, vec![]));
+    assert_eq!(violated(&check(&read, 8, 18)), [Rule::LoggedOut]);
+    assert_eq!(violated(&check(&read, 0, 8)), [Rule::Status]);
     let mut staying = Forger::settled(1);
+    assert_eq!(violated(&check(Forger::settled(1).answer(Op::Count, 409, Value::Null), 0, 40))[0], Rule::Status);
     assert_eq!(violated(&check(staying.answer(Op::Me, 200, gone), 0, 40)), [Rule::LoggedOut]);
 }
 

@@ -15,7 +15,7 @@
 //!
 //! * Nobody is logged out. A session that was begun in a failover may be lost with it; that is all a 409 may tell.
 //! * A write that was answered is there, once. Excused is what was answered in a failover: from 150 ms before the first
-//!   fault that led to it until two seconds after a replica was seen to lead. Where the master just died or hung, only
+//!   fault that led to it until three seconds after a replica was seen to lead. Where the master just died or hung, only
 //!   what it answered 150 ms before and after that. How many may be lost is how many were answered then.
 //! * A log-out is final: one that was answered in a failover, at its end, if the instance that repeats it lives.
 //! * A refusal is 503, while there is a fault that users may see, and two seconds after the store is whole no more.

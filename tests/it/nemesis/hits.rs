@@ -37,8 +37,10 @@ const GRACE: Duration = Duration::from_secs(2);
 const LAG: Duration = Duration::from_millis(150);
 /// A failover that nobody asked for begins with a silence of a second or two.
 const UNASKED: Duration = Duration::from_secs(3);
-/// What a restarted instance's clients may still meet.
-const RETURN: Duration = Duration::from_millis(300);
+/// An instance that is back has to find its store again.
+const RETURN: Duration = Duration::from_secs(1);
+/// So much longer an instance may be the last to leave an old master.
+const LEAVING: Duration = Duration::from_secs(1);
 
 impl Record {
     /// The longest that this machine kept us waiting.
@@ -88,7 +90,10 @@ impl Passed {
         let woken =
             self.hits.iter().filter(|hit| matches!(hit.what, What::Instance(_, Harm::Frozen))).map(|hit| hit.to);
         let undone = self.hits.iter().any(|hit| matches!(hit.what, What::Sentinel(..))).then_some(self.whole);
-        Some(Window { from: from.saturating_sub(lag), to: woken.chain(undone).fold(last, Duration::max) + grace })
+        Some(Window {
+            from: from.saturating_sub(lag),
+            to: woken.chain(undone).fold(last, Duration::max) + grace + LEAVING,
+        })
     }
 
     /// The master died or hung, and nothing else, and came back when all had left it: what it had acknowledged and not

@@ -22,7 +22,9 @@ const WELL: Duration = Duration::from_millis(700);
 /// In which a store that is let alone becomes whole, on any machine.
 const WHOLE: Duration = Duration::from_secs(60);
 /// An answer takes the budget, and so much on a busy machine.
-const SLACK: Duration = Duration::from_millis(500);
+const SLACK: Duration = Duration::from_secs(1);
+/// A route without a session takes no longer there.
+const PLAIN: Duration = Duration::from_millis(500);
 
 pub(super) async fn haunt<G: Ground>() {
     let _turn = alone().await;
@@ -176,7 +178,7 @@ impl<G: Ground> Nemesis<G> {
         let excuses = self.record.excuses();
         let rules = Rules {
             budget: Duration::from_millis(G::BUDGET.into()) + SLACK + 2 * late,
-            plain: SLACK + 2 * late,
+            plain: PLAIN + 2 * late,
             refusals: &[503],
             excuses: Some(&excuses),
             ..Rules::new()

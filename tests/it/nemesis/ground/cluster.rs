@@ -69,6 +69,11 @@ impl Ground for Cluster {
             let Some(text) = node.text("CLUSTER NODES").await else { return Some(format!("node {number} is silent")) };
             let mut owners: Vec<String> = text.lines().filter_map(owner).collect();
             owners.sort_unstable();
+            let state = node.text("CLUSTER INFO").await.unwrap_or_default();
+            // A master that was cut off refuses everything for another two seconds.
+            if info(&state, "cluster_state") != Some("ok") {
+                return Some(format!("node {number} says {state}"));
+            }
             if text.contains("fail") || owners.len() != SLOTS.len() {
                 return Some(format!("node {number} knows\n{text}"));
             }

@@ -60,7 +60,12 @@ impl Rules<'_> {
 
     /// A session that was begun in a failover may be there when it is read, and gone when it is written to.
     fn tells_a_loss(&self, event: &Event, status: u16) -> bool {
-        status == 409 && event.role == Role::Passes && self.losing(event).is_some()
+        status == 409 && event.role == Role::Passes && self.is_losing(event)
+    }
+
+    /// Whether there is a failover; where nobody says when it was, at any time.
+    fn is_losing(&self, event: &Event) -> bool {
+        self.excuses.map_or(self.may_lose > 0, |excuses| excuses.losing(event).is_some())
     }
 
     /// Whether the instance that was asked was not there, or hung.

@@ -106,7 +106,7 @@ impl<'a> Replay<'a> {
     }
 
     fn failed(&mut self, event: &Event) {
-        if event.status() == Some(409) && self.rules.losing(event).is_some() {
+        if event.status() == Some(409) && self.rules.is_losing(event) {
             return self.lose(event);
         }
         self.with(|_, session| match &event.op {

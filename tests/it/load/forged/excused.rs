@@ -62,6 +62,10 @@ fn only_a_session_that_was_begun_in_a_failover_may_be_gone() {
     assert_eq!((check(&read, 0, 18).excused, violated(&check(&read, 0, 18))), (1, vec![]));
     assert_eq!(violated(&check(&read, 8, 18)), [Rule::LoggedOut]);
     assert_eq!(violated(&check(&read, 0, 8)), [Rule::Status]);
+    // Where it is not told when the failover was.
+    let counted = read.check(&Rules { may_lose: 1, ..Rules::default() });
+    assert_eq!((counted.lost.begun, violated(&counted)), (1, vec![]));
+    assert_eq!(violated(&read.check(&Rules::default())), [Rule::Status]);
     let mut staying = Forger::settled(1);
     assert_eq!(violated(&check(Forger::settled(1).answer(Op::Count, 409, Value::Null), 0, 40))[0], Rule::Status);
     assert_eq!(violated(&check(staying.answer(Op::Me, 200, gone), 0, 40)), [Rule::LoggedOut]);

@@ -10,7 +10,7 @@ mod resp;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -29,17 +29,19 @@ pub(super) struct Whole<S> {
     inner: S,
     chunk: Box<[u8]>,
     replies: Replies,
+    /// Commands wait for others to go with them.
+    gathering: bool,
 }
 
 impl<S> Whole<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self { inner, chunk: vec![0; CHUNK].into(), replies: Replies::default() }
+        Self { inner, chunk: vec![0; CHUNK].into(), replies: Replies::default(), gathering: false }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Whole<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { inner, chunk, replies } = self.get_mut();
+        let Self { inner, chunk, replies, .. } = self.get_mut();
         while !replies.pass(buf) && !replies.ended {
             let mut chunk = ReadBuf::new(chunk);
             ready!(Pin::new(&mut *inner).poll_read(cx, &mut chunk))?;
@@ -49,9 +51,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Whole<S> {
     }
 }
 
+impl<S> Whole<S> {
+    /// Whether the commands that are there are to go. The first one waits until all tasks that are ready had their turn:
+    /// what they have to ask goes along. A write to a socket takes longer than all that a request does in this crate.
+    fn poll_gathered(&mut self, cx: &Context<'_>) -> Poll<&mut S> {
+        self.gathering = !self.gathering;
+        if self.gathering {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(&mut self.inner)
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Whole<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, bytes)
+        let inner = ready!(self.get_mut().poll_gathered(cx));
+        Pin::new(inner).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -59,7 +75,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Whole<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, slices)
+        let inner = ready!(self.get_mut().poll_gathered(cx));
+        Pin::new(inner).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -137,7 +154,8 @@ fn put(ready: &mut Vec<u8>, reply: &[u8], as_one: bool) {
         ready.extend_from_slice(reply);
         return;
     }
-    ready.extend_from_slice(format!("${}\r\n", reply.len()).as_bytes());
+    // Into memory, so it cannot fail.
+    let _ = write!(ready, "${}\r\n", reply.len());
     ready.extend_from_slice(reply);
     ready.extend_from_slice(b"\r\n");
 }

@@ -1,6 +1,9 @@
 //! What goes through the stream comes out of it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -137,6 +140,51 @@ proptest! {
         let out = through(&garbage, &lengths, 64);
         prop_assert!(out.len() >= garbage.len());
         let _ = elements(&Value::BulkString(garbage));
+    }
+}
+
+/// What was written, and how often somebody was woken.
+#[derive(Default)]
+struct Counted {
+    written: Vec<Vec<u8>>,
+    woken: Arc<AtomicUsize>,
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.written.push(bytes.to_vec());
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct Woken(Arc<AtomicUsize>);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn commands_wait_once_for_those_of_the_tasks_that_are_ready() {
+    let counted = Counted::default();
+    let woken = counted.woken.clone();
+    let (mut whole, waker) = (Whole::new(counted), Waker::from(Arc::new(Woken(woken.clone()))));
+    let mut cx = Context::from_waker(&waker);
+    for round in 1..=2 {
+        assert!(Pin::new(&mut whole).poll_write(&mut cx, b"a").is_pending());
+        // Whoever is told to wait is also told to go on.
+        assert_eq!((whole.inner.written.len(), woken.load(Ordering::Relaxed)), (round - 1, round));
+        assert!(matches!(Pin::new(&mut whole).poll_write(&mut cx, b"ab"), Poll::Ready(Ok(2))));
+        assert_eq!((whole.inner.written.len(), woken.load(Ordering::Relaxed)), (round, round));
     }
 }
 

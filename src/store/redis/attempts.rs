@@ -142,7 +142,7 @@ impl<'a> Attempts<'a> {
             let live = tokio::select! {
                 live = link.live(way.at.as_ref(), deadline, patience) => live?,
                 // This link may never be up again, or not there.
-                () = self.nodes.turn(&way), if !matches!(self.target, Target::Shard(_)) => continue,
+                () = self.nodes.turn(self.target, redirect.as_ref(), &way) => continue,
             };
             break (way, live, Instant::now());
         };

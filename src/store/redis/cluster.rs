@@ -135,9 +135,10 @@ impl Cluster {
         }
     }
 
-    /// Returns when a way leads elsewhere by now: its link was given up, or has another place.
-    pub(super) async fn turn(&self, way: &Way) {
-        if self.table.clone().wait_for(|table| !table.has(way)).await.is_err() {
+    /// Returns when the call would be sent elsewhere by now than this way leads.
+    pub(super) async fn turn(&self, target: Target<'_>, redirect: Option<&Redirect>, way: &Way) {
+        let turned = |table: &Arc<Table>| !table.find(target, redirect).is_some_and(|now| now.leads_as(way));
+        if self.table.clone().wait_for(turned).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -187,9 +188,8 @@ impl Table {
         Some(Way { at, ..Way::to(place.shard.clone()) })
     }
 
-    fn has(&self, way: &Way) -> bool {
-        let is = |place: &Place| Arc::ptr_eq(&place.shard, &way.shard);
-        self.places.iter().any(|place| is(place) && way.at.as_ref().is_none_or(|at| *at == place.address))
+    fn find(&self, target: Target<'_>, redirect: Option<&Redirect>) -> Option<Way> {
+        redirect.and_then(|redirect| self.named(redirect)).or_else(|| self.way(target, redirect.is_some()))
     }
 
     fn named(&self, redirect: &Redirect) -> Option<Way> {

@@ -89,11 +89,11 @@ impl Nodes {
         }
     }
 
-    /// Returns when a way leads elsewhere by now; never, where there is but one.
-    pub(super) async fn turn(&self, way: &Way) {
+    /// Returns when the call would be sent elsewhere by now; never, where there is but one place.
+    pub(super) async fn turn(&self, target: Target<'_>, redirect: Option<&Redirect>, way: &Way) {
         match &self.ways {
             Ways::One(_) => std::future::pending().await,
-            Ways::Cluster(cluster) => cluster.turn(way).await,
+            Ways::Cluster(cluster) => cluster.turn(target, redirect, way).await,
         }
     }
 
@@ -155,5 +155,9 @@ impl Nodes {
 impl Way {
     pub(super) fn to(shard: Arc<Shard>) -> Self {
         Self { shard, at: None, asked_by: None }
+    }
+
+    pub(super) fn leads_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shard, &other.shard) && self.at == other.at
     }
 }

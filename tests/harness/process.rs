@@ -209,12 +209,14 @@ impl Drop for Process {
 
 const POLL: Duration = Duration::from_millis(5);
 
-/// Where a program is: in `PATH`, or where Debian keeps servers, which an ordinary user's `PATH` leaves out.
+/// Where a program is: in `PATH`, or where Debian keeps servers, which an ordinary user's `PATH` leaves out. Another one
+/// may be named in its place: `REDIS_SERVER=valkey-server`.
 pub(crate) fn find_program(name: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
+    let program = env::var_os(name.to_uppercase().replace('-', "_")).unwrap_or_else(|| name.into());
     env::split_paths(&path)
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|dir| dir.join(name))
+        .map(|dir| dir.join(&program))
         .find(|file| file.is_file())
         .ok_or_else(|| Error::missing(name))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::store::{Act, Create, Loaded, Outcome, Store, Timestamp};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::subject::{HOUR, Subject, add, create, done, live_for, set, slide};
 
@@ -36,13 +36,23 @@ pub async fn an_ended_record_is_gone_and_its_handle_free(store: &impl Store) {
 }
 
 pub async fn a_record_that_slides_still_ends_at_its_absolute_limit(store: &impl Store) {
-    let subject = Subject::created(store, living(ms(600), Some(ms(1000)))).await;
-    sleep(ms(300)).await;
-    done(&subject.act(1, slide(ms(600))).await);
-    // At 700 ms: without the first slide its life would be over.
-    sleep(ms(400)).await;
-    done(&subject.act(1, slide(ms(600))).await);
-    sleep(ms(340)).await;
+    let (idle, whole) = (ms(600), ms(1000));
+    let subject = Subject::created(store, living(idle, Some(whole))).await;
+    let (born, mut slid) = (Instant::now(), Instant::now());
+    // As often as it can be, for one pause too long would be its end.
+    while slid < born + 2 * whole {
+        let asked = Instant::now();
+        match subject.act(1, slide(idle)).await {
+            Outcome::Done(_) => slid = asked,
+            outcome => {
+                assert_eq!(outcome, Outcome::Gone);
+                break;
+            }
+        }
+        sleep(ms(50)).await;
+    }
+    let lived = slid - born;
+    assert!(lived > idle && lived < whole, "it slid for {lived:?}");
     assert_eq!(subject.load().await, Loaded::Missing);
 }
 

@@ -145,6 +145,11 @@ impl RedisServer {
         timeout(Duration::from_secs(1), text(&self.socket(), command)).await.ok()?
     }
 
+    /// The first lines of the answers to commands on one connection.
+    pub(crate) async fn pipe(&self, commands: &[&str]) -> Vec<String> {
+        or_panic(pipe(&self.socket(), commands).await.map_err(|error| Error::io("redis-server", &error)))
+    }
+
     /// The value of a line of `INFO`.
     pub(crate) async fn info(&self, section: &str, name: &str) -> String {
         let text = self.cli(&["INFO", section]).await;
@@ -228,6 +233,18 @@ async fn text(socket: &Path, command: &str) -> Option<String> {
     let mut text = vec![0; length.parse().ok()?];
     stream.read_exact(&mut text).await.ok()?;
     String::from_utf8(text).ok()
+}
+
+async fn pipe(socket: &Path, commands: &[&str]) -> std::io::Result<Vec<String>> {
+    let mut stream = BufReader::new(UnixStream::connect(socket).await?);
+    let mut answers = Vec::new();
+    for command in commands {
+        stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        answers.push(line.trim_end().to_owned());
+    }
+    Ok(answers)
 }
 
 /// Any answer will do, also that a password is wanted.

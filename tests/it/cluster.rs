@@ -1,7 +1,10 @@
 //! Three masters with a replica each: what users see of a Cluster in trouble, and of one that is rebuilt.
 
+mod endings;
 mod failovers;
 mod misses;
+mod names;
+mod parted;
 mod seeds;
 mod slots;
 

@@ -42,12 +42,22 @@ impl Wires {
 impl Cluster {
     /// Between this node and all the others: nothing passes, or everything again. Instances reach all of them.
     pub(crate) fn part(&self, node: usize, mode: Mode) {
-        let apart = &self.wires[node];
-        for (_, other) in self.wires.iter().enumerate().filter(|(number, _)| *number != node) {
-            for (to, from) in [(apart, other), (other, apart)] {
-                to.clients.set_for(from.source, mode);
-                to.bus.set_for(from.source, mode);
-            }
+        self.part_bus(node, mode);
+        for (to, from) in self.across(node) {
+            to.clients.set_for(from.source, mode);
         }
+    }
+
+    /// Of the Cluster's own traffic alone: replicas hear their masters all the same.
+    pub(crate) fn part_bus(&self, node: usize, mode: Mode) {
+        for (to, from) in self.across(node) {
+            to.bus.set_for(from.source, mode);
+        }
+    }
+
+    fn across(&self, node: usize) -> impl Iterator<Item = (&Wires, &Wires)> {
+        let apart = &self.wires[node];
+        let others = self.wires.iter().enumerate().filter(move |(number, _)| *number != node);
+        others.flat_map(move |(_, other)| [(apart, other), (other, apart)])
     }
 }

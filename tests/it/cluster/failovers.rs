@@ -6,13 +6,13 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{BUDGET, Plan, Rules, SECOND, Shards, fleet, p99, user_on};
-use crate::harness::{Browser, Cluster, Fleet};
+use crate::harness::{Browser, Cluster, Fleet, Instance};
 use crate::load::{Load, TRIES, alone};
 
 /// What was acknowledged and not yet replicated may be lost, of 120 writes a second.
 const SWITCH: Rules = Rules { refusals: &[503], may_lose: 5, ..Rules::new() };
 /// Of instances with the long budget.
-const PATIENT: Rules = Rules { budget: Duration::from_millis(8100), plain: SECOND, ..Rules::new() };
+pub(super) const PATIENT: Rules = Rules { budget: Duration::from_millis(8100), plain: SECOND, ..Rules::new() };
 
 /// While a master is away, users of the others notice nothing: what follows is common to both ways to go.
 async fn without_one(fleet: &Fleet<Cluster>, how: &str, go: impl Fn(), back: impl Fn()) {
@@ -115,6 +115,8 @@ async fn slowest_of_failovers_there_and_back() -> Duration {
     println!("planned: to node {node} and back, slowest {slowest:?}; {verdict}");
     verdict.assert_clean();
     assert_eq!(verdict.refused(), 0, "{verdict}");
+    let logs: Vec<String> = fleet.instances.iter().flat_map(Instance::log).collect();
+    assert!(!logs.iter().any(|line| line.contains("ERROR")), "{logs:#?}");
     slowest
 }
 

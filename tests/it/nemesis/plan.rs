@@ -81,6 +81,8 @@ pub(super) enum Harm {
 pub(super) enum Wire {
     /// Replies take so many milliseconds longer.
     Slow(u16),
+    /// Requests take so many milliseconds longer: those of a connection that was given up arrive when newer ones are done.
+    Late(u16),
     /// Connections end after so many bytes of replies.
     CutReplies(u16),
     CutRequests(u16),
@@ -173,13 +175,14 @@ impl Harm {
 
 impl Wire {
     fn draw(rng: &mut Rng) -> Self {
-        match rng.u8(..7) {
+        match rng.u8(..9) {
             0 => Self::Slow(rng.u16(10..=50)),
             1 => Self::Slow(rng.u16(150..=600)),
             2 => Self::CutReplies(rng.u16(..400)),
             3 => Self::CutRequests(rng.u16(..400)),
             4 => Self::Swallow,
             5 => Self::SwallowReplies,
+            6 | 7 => Self::Late(rng.u16(400..=1500)),
             _ => Self::Reset,
         }
     }

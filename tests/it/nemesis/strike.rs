@@ -128,6 +128,7 @@ impl<G: Ground> Nemesis<G> {
 fn mode(wire: Wire) -> Mode {
     match wire {
         Wire::Slow(more) => Mode::DelayReplies(Duration::from_millis(more.into())),
+        Wire::Late(more) => Mode::DelayRequests(Duration::from_millis(more.into())),
         Wire::CutReplies(after) => Mode::CutReplies(after.into()),
         Wire::CutRequests(after) => Mode::CutRequests(after.into()),
         Wire::Swallow => Mode::Swallow,

@@ -126,9 +126,9 @@ impl History {
         self.last_failure(cause, Duration::MAX)
     }
 
-    /// The same, as far as it began before `next`.
+    /// The same, of those that were answered before `next`.
     pub(crate) fn last_failure(&self, cause: Duration, next: Duration) -> Duration {
-        let failed = self.of_sessions(cause, next).filter(|event| !event.succeeded());
+        let failed = self.of_sessions(cause, next).filter(|event| event.end < next && !event.succeeded());
         failed.map(|event| event.begin.saturating_sub(cause)).max().unwrap_or_default()
     }
 

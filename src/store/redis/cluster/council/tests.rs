@@ -133,3 +133,16 @@ async fn a_master_without_slots_is_known_unless_it_fails() {
     assert_eq!(known, [(id(2), 16384), (id(3), 0)]);
     assert_eq!(council.addresses(), [1, 2, 3].map(node).into());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_calls_were_sent_to_is_named_until_it_has_slots() {
+    let (board, mut council) = (super::super::board::Board::new(), Council::default());
+    for number in [1, 7] {
+        board.name(&node(number));
+    }
+    assert_eq!(board.named(council.chart()), [node(1), node(7)].into());
+    council.say(Instant::now(), thirds(1));
+    assert_eq!(board.named(council.chart()), [node(7)].into());
+    // Nor is it when it has lost them again.
+    assert_eq!(board.named(&Chart::default()), [node(7)].into());
+}

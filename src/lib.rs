@@ -260,6 +260,8 @@ mod id;
 mod keys;
 mod layer;
 mod lifetime;
+#[cfg(test)]
+mod model;
 mod proxy;
 mod record;
 mod service;

@@ -12,11 +12,10 @@ pub use self::builder::MemoryStoreBuilder;
 use self::sessions::Sessions;
 use super::roster::memory::Rosters;
 use super::roster::{self, Name, Roster};
-use super::rules::{Kept, What, carry_out};
+use super::rules::{carry_out, loaded};
 use super::{Budget, Endings, Loaded, News, Outcome, Reason, Store, Timestamp, Write};
 use crate::error::Unavailable;
 use crate::id::Handle;
-use crate::record::Record;
 
 /// Records in memory, bounded, shared by its clones.
 ///
@@ -148,18 +147,6 @@ impl Default for MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore").field("len", &self.len()).field("capacity", &self.shared.capacity).finish()
-    }
-}
-
-fn loaded(kept: Option<&Kept>, now: Timestamp) -> Loaded {
-    match kept {
-        None => Loaded::Missing,
-        Some(Kept { what: What::Tombstone(_), .. }) => Loaded::Tombstone,
-        Some(Kept { what: What::Ended { at, reason, .. }, .. }) => Loaded::Ended { at: *at, reason: *reason },
-        Some(Kept { what: What::Live(live), deadline }) => {
-            let record = Record { expires_in: deadline.since(now), ..live.record.clone() };
-            Loaded::Found(Box::new(record))
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Act, Add, Apply, Create, Done, Drifted, GRACE, Intent, Note, Outcome, Reason, Seen, Write};
+use super::{Act, Add, Apply, Create, Done, Drifted, GRACE, Intent, Loaded, Note, Outcome, Reason, Seen, Write};
 use crate::clock::Timestamp;
 use crate::delta::Delta;
 use crate::id::WriteId;
@@ -33,6 +33,8 @@ pub(crate) enum What {
         by: WriteId,
         at: Timestamp,
         reason: Reason,
+        /// The record's.
+        generation: u32,
     },
 }
 
@@ -50,9 +52,7 @@ pub(crate) struct Live {
 pub(crate) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
     let live = match kept {
         None => return on_nothing(write, now),
-        Some(Kept { what: What::Ended { by, at, reason }, deadline }) => {
-            return on_ended((*by, *at, *reason), *deadline, write, now);
-        }
+        Some(Kept { what: what @ What::Ended { .. }, deadline }) => return on_ended(what, *deadline, write, now),
         Some(Kept { what: What::Tombstone(by), .. }) => return on_tombstone(*by, write, now),
         Some(Kept { what: What::Live(live), .. }) => live,
     };
@@ -95,6 +95,19 @@ pub(crate) fn carry_out(kept: Option<&Kept>, write: &Write, now: Timestamp) -> (
     }
 }
 
+/// What a read says of what is kept (nothing when its deadline has passed).
+pub(crate) fn loaded(kept: Option<&Kept>, now: Timestamp) -> Loaded {
+    match kept {
+        None => Loaded::Missing,
+        Some(Kept { what: What::Tombstone(_), .. }) => Loaded::Tombstone,
+        Some(Kept { what: What::Ended { at, reason, .. }, .. }) => Loaded::Ended { at: *at, reason: *reason },
+        Some(Kept { what: What::Live(live), deadline }) => {
+            let record = Record { expires_in: deadline.since(now), ..live.record.clone() };
+            Loaded::Found(Box::new(record))
+        }
+    }
+}
+
 /// The generation that a write which was done led to; what others did since is not its doing.
 fn led_to(write: &Write, record: &Record) -> u32 {
     match &write.act {
@@ -130,16 +143,14 @@ fn on_tombstone(by: WriteId, write: &Write, now: Timestamp) -> (Outcome, Option<
 
 /// A session that ended by itself, because it found the end of all before that got to it, is claimed by that once: it
 /// is to be counted.
-fn on_ended(
-    (by, at, reason): (WriteId, Timestamp, Reason),
-    deadline: Timestamp,
-    write: &Write,
-    now: Timestamp,
-) -> (Outcome, Option<Kept>) {
+fn on_ended(what: &What, deadline: Timestamp, write: &Write, now: Timestamp) -> (Outcome, Option<Kept>) {
+    let What::Ended { by, at, reason, generation } = *what else { return (Outcome::Gone, None) };
+    let first = || done(&Record { generation, ..Record::default() }, now, None);
     match write.act {
+        Act::End { .. } if by == write.id => (first(), None),
         Act::End { reason: Reason::Everywhere, .. } if by == WriteId::default() && reason == Reason::Everywhere => {
-            let claimed = What::Ended { by: write.id, at, reason };
-            (done(&Record::default(), now, None), Some(Kept { what: claimed, deadline }))
+            let claimed = What::Ended { by: write.id, at, reason, generation };
+            (first(), Some(Kept { what: claimed, deadline }))
         }
         _ => on_tombstone(by, write, now),
     }
@@ -161,7 +172,7 @@ fn end(
         return (Outcome::Superseded, None);
     }
     let deadline = kept.map_or(now, |kept| kept.deadline).max(now.plus(GRACE));
-    let ended = Kept { what: What::Ended { by, at: now, reason }, deadline };
+    let ended = Kept { what: What::Ended { by, at: now, reason, generation: record.generation }, deadline };
     (done(&Record { generation: record.generation, ..Record::default() }, now, None), Some(ended))
 }
 

@@ -8,13 +8,15 @@ local UNCLAIMED = 'AAAAAAAAAAA'
 local id, user, before, reason = argument(), argument(), number(), argument()
 local old, instead, by = record()
 if instead == 'tombstone' then
+  -- An older version notes no generation.
+  local generation = tonumber(redis.call('HGET', key, 'g') or 0)
   if by == id then
-    return answer('done', 0, 0)
+    return answer('done', generation, 0)
   end
   -- It ended by itself when it found the end of all, before that got here, and is to be counted once.
   if reason == 'everywhere' and by == UNCLAIMED and redis.call('HGET', key, 'y') == reason then
     redis.call('HSET', key, 'w', id)
-    return {'done', now, 0, 0}
+    return {'done', now, generation, 0}
   end
 end
 if not old then
@@ -30,5 +32,5 @@ if before > 0 then
     return answer('superseded')
   end
 end
-bury(id, reason)
+bury(id, reason, old.generation)
 return {'done', now, old.generation, 0}

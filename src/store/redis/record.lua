@@ -9,7 +9,8 @@
 --   m  its place in its user's roster: the serial, and "?" until somebody came with the log-in's cookie
 --   l  the latest writes: see writes.lua
 --   w  the latest writes of instances of an earlier version, as text that ends in "ms:result;"
--- A tombstone is a hash with t (when, ms), w (the id of the write that made it), and y (why) of a session that others ended.
+-- A tombstone is a hash with t (when, ms), w (the id of the write that made it), and, of a session that others ended, y (why)
+-- and g, its generation.
 
 local VERSION = 1
 local GENERATION_MOST = 4294967295

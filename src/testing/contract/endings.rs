@@ -59,9 +59,11 @@ pub async fn a_session_without_a_place_came_in_when_it_was_born(store: &impl Sto
 
 pub async fn the_same_end_once_more_has_the_first_result_and_another_is_gone(store: &impl Store) {
     let subject = Subject::created(store, placed(100)).await;
-    let write = subject.write(1, end("ann", None, Reason::Everywhere));
+    done(&subject.apply(1, log_in_at(110, true)).await);
+    let write = subject.write(0, end("ann", None, Reason::Everywhere));
     for _ in 0..2 {
-        done(&subject.send(&write).await);
+        // Whoever repeats it elsewhere must know what it ended.
+        assert_eq!(done(&subject.send(&write).await).generation, 2);
     }
     assert_eq!(subject.act(1, end("ann", None, Reason::Everywhere)).await, Outcome::Gone);
     assert_eq!(subject.act(1, Act::Destroy).await, Outcome::Gone);

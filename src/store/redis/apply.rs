@@ -97,7 +97,7 @@ enum Delivered {
 
 /// What is repeated of a write that was done. A session that others ended is destroyed under the generation that it had,
 /// so that whoever logs in with it afterwards stays.
-fn to_repeat<'a>(write: &'a Write, done: &Done) -> Cow<'a, Write> {
+pub(super) fn to_repeat<'a>(write: &'a Write, done: &Done) -> Cow<'a, Write> {
     match write.act {
         Act::End { .. } => Cow::Owned(Write { act: Act::Destroy, generation: done.generation, ..write.clone() }),
         _ => Cow::Borrowed(write),

@@ -60,6 +60,8 @@ pub(super) type Report = (u64, Unavailable);
 pub(super) struct Live {
     generation: u64,
     address: Address,
+    /// The node's replication id.
+    history: Option<String>,
     connections: Vec<MultiplexedConnection>,
     next: AtomicUsize,
     /// Where writes wait for replicas.
@@ -73,6 +75,7 @@ impl Live {
         Self {
             generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
             address: connected.address.clone(),
+            history: connected.history.clone(),
             connections: connected.connections.clone(),
             next: AtomicUsize::new(0),
             waiter: connected.waiter.clone(),
@@ -112,7 +115,7 @@ pub(super) enum State {
 impl State {
     fn has_left(&self, live: &Live) -> bool {
         match self {
-            Self::Up(now) => now.address != live.address,
+            Self::Up(now) => now.address != live.address || now.history != live.history,
             Self::Down { cause, .. } => cause.kind() == UnavailableKind::NotMaster,
         }
     }
@@ -239,7 +242,7 @@ impl Link {
         let _ = self.reports.try_send((live.generation, cause));
     }
 
-    /// Whether the master is another by now, or this one said that it is none.
+    /// Whether the master is another by now, or the same after a restart, or this one said that it is none.
     pub(super) fn has_left(&self, live: &Live) -> bool {
         self.state.borrow().has_left(live)
     }

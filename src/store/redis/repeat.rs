@@ -3,6 +3,9 @@
 //! Replication is asynchronous: a failover may lose a log-out that was acknowledged, and so may a restart. Nobody would
 //! repeat it but us. A record that was raised to a higher generation since is somebody's new log-in, and stays.
 
+#[cfg(test)]
+mod model;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,14 +28,18 @@ const REFUSED: Duration = Duration::from_millis(100);
 
 /// What this process ended.
 #[derive(Default)]
-pub(super) struct Ended(Mutex<VecDeque<Ending>>);
+pub(super) struct Ended(Mutex<Endings>);
+
+/// The same without its lock, oldest first.
+#[derive(Debug, Clone, Default)]
+struct Endings(VecDeque<Ending>);
 
 /// A destroyed session, or a dead cookie that was buried.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
-    pub(super) at: Instant,
+    at: Instant,
     /// Of the connection that acknowledged it.
-    pub(super) generation: u64,
+    generation: u64,
     key: String,
     write: Write,
 }
@@ -47,25 +54,44 @@ impl Ending {
 impl Ended {
     /// Remembers a write that was done, if it ended something.
     pub(super) fn note(&self, key: &str, write: &Write, generation: u64) {
-        if !matches!(write.act, Act::Destroy | Act::Bury) {
-            return;
-        }
-        let mut endings = self.endings();
-        let at = Instant::now();
-        while endings.len() >= MOST || endings.front().is_some_and(|oldest| at.duration_since(oldest.at) > GRACE) {
-            endings.pop_front();
-        }
-        endings.push_back(Ending { at, generation, key: key.to_owned(), write: write.clone() });
+        self.endings().note(key, write, generation, Instant::now());
     }
 
     /// What was ended in the last minute, the newest first: it is the likeliest to be lost.
     pub(super) fn recent(&self) -> Vec<Ending> {
-        let now = Instant::now();
-        self.endings().iter().rev().filter(|ending| now.duration_since(ending.at) <= GRACE).cloned().collect()
+        self.endings().recent(Instant::now())
     }
 
-    fn endings(&self) -> MutexGuard<'_, VecDeque<Ending>> {
+    /// What an older connection than this one acknowledged since `from`, when it was being left.
+    pub(super) fn late(&self, from: Instant, generation: u64) -> Vec<Ending> {
+        self.endings().late(from, generation, Instant::now())
+    }
+
+    fn endings(&self) -> MutexGuard<'_, Endings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Endings {
+    fn note(&mut self, key: &str, write: &Write, generation: u64, now: Instant) {
+        if !matches!(write.act, Act::Destroy | Act::Bury) {
+            return;
+        }
+        let is_over = |oldest: &Ending| now.duration_since(oldest.at) > GRACE;
+        while self.0.len() >= MOST || self.0.front().is_some_and(is_over) {
+            self.0.pop_front();
+        }
+        self.0.push_back(Ending { at: now, generation, key: key.to_owned(), write: write.clone() });
+    }
+
+    fn recent(&self, now: Instant) -> Vec<Ending> {
+        self.0.iter().rev().filter(|ending| now.duration_since(ending.at) <= GRACE).cloned().collect()
+    }
+
+    fn late(&self, from: Instant, generation: u64, now: Instant) -> Vec<Ending> {
+        let mut late = self.recent(now);
+        late.retain(|ending| ending.at >= from && ending.generation < generation);
+        late
     }
 }
 

@@ -170,8 +170,7 @@ impl Resolver {
         if let Some((from, rest)) = last.left.take() {
             let (ended, compass) = (self.ended.clone(), self.compass.clone());
             let late = move |live: &Live| {
-                let mut endings = ended.recent();
-                endings.retain(|ending| ending.at >= from && ending.generation < live.generation());
+                let mut endings = ended.late(from, live.generation());
                 endings.retain(|ending| compass.has(live.address(), ending.key()));
                 endings
             };

@@ -3,6 +3,8 @@
 //! One connection to each Sentinel both listens and asks. All are asked at once and the newest configuration wins, so a
 //! dead or a frozen one costs nothing. Further Sentinels are learned from those that answer.
 
+#[cfg(test)]
+mod model;
 mod panel;
 mod talk;
 

@@ -209,6 +209,21 @@ async fn a_miss_is_not_believed_while_a_failover_is_announced() {
 }
 
 #[tokio::test]
+async fn a_sentinel_that_does_not_reach_the_master_is_none_of_those_who_confirm_a_miss() {
+    let (_a, _b, council) = on_the_first_of_two().await;
+    let store = council.store(council.builder(3).budget(ms(300))).await;
+    let unknown = Subject::new(&store);
+    for number in [1, 2] {
+        council.sentinel(number).flags = "s_down,master";
+    }
+    // What they said before is trusted for a second.
+    sleep(ms(1000)).await;
+    assert_eq!(unknown.try_load().await.expect_err("one of three").kind(), UnavailableKind::Unconfirmed);
+    council.sentinel(1).flags = "master";
+    assert_eq!(unknown.load().await, Loaded::Missing);
+}
+
+#[tokio::test]
 async fn a_miss_waits_for_the_end_of_a_failover_within_the_budget() {
     let (a, _b, council) = on_the_first_of_two().await;
     let store = council.store(council.builder(3).budget(ms(3000))).await;

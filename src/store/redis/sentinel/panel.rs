@@ -10,7 +10,7 @@ use crate::error::Unavailable;
 
 /// A word may be trusted for this long.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
-/// An announced failover that nobody ends is over after this.
+/// An announced failover that nobody ends is over after this, and all Sentinels know of one that has ended.
 const ANNOUNCED: Duration = Duration::from_secs(10);
 /// More Sentinels than these are not asked.
 const SEATS_MOST: usize = 16;
@@ -26,11 +26,13 @@ pub(super) struct Word {
     pub(super) epoch: u64,
     /// A failover is under way, or about to be.
     pub(super) failing: bool,
+    /// It does not reach the master itself.
+    pub(super) blind: bool,
     /// The other Sentinels that it knows, by id.
     pub(super) others: BTreeMap<String, Address>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Seat {
     /// Named in the URL: asked as long as the store lives.
     configured: bool,
@@ -42,12 +44,14 @@ struct Seat {
 }
 
 /// The Sentinels, by where they are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Panel {
     seats: BTreeMap<Address, Seat>,
     /// The highest configuration seen.
     epoch: u64,
     announced: Option<Instant>,
+    /// Where a Sentinel announced that the master is now, and when.
+    switched: Option<(Address, Instant)>,
     /// Why a Sentinel could not be asked, the last time that one could not.
     cause: Option<Unavailable>,
 }
@@ -66,7 +70,7 @@ pub(super) enum Verdict {
 impl Panel {
     pub(super) fn new(configured: &[Address]) -> Self {
         let seat = |address: &Address| (address.clone(), Seat { configured: true, ..Seat::default() });
-        Self { seats: configured.iter().map(seat).collect(), epoch: 0, announced: None, cause: None }
+        Self { seats: configured.iter().map(seat).collect(), epoch: 0, announced: None, switched: None, cause: None }
     }
 
     /// Whom to ask.
@@ -144,8 +148,9 @@ impl Panel {
 
     /// Whether this node is the master beyond doubt.
     pub(super) fn confirms(&self, node: &Address, now: Instant) -> Verdict {
-        let announced = self.announced.is_some_and(|at| now.duration_since(at) < ANNOUNCED);
-        if announced || self.fresh(now).any(|(_, word)| word.failing) {
+        let lately = |at: Instant| now.duration_since(at) < ANNOUNCED;
+        let replaced = self.switched.as_ref().is_some_and(|(to, at)| to != node && lately(*at));
+        if self.announced.is_some_and(lately) || replaced || self.fresh(now).any(|(_, word)| word.failing) {
             return Verdict::Doubtful;
         }
         if self.newest(now).is_some_and(|master| master != node) {
@@ -155,7 +160,8 @@ impl Panel {
         let mut all = 1;
         for (name, word) in self.fresh(now) {
             all = all.max(word.others.len() + 1);
-            if word.master.as_ref() == Some(node) {
+            // One that does not reach it may have helped to elect another, and hear of that later than we.
+            if word.master.as_ref() == Some(node) && !word.blind {
                 agree.insert(name);
             }
         }
@@ -163,9 +169,19 @@ impl Panel {
         if agree.len() * 2 > all { Verdict::Confirmed } else { Verdict::Unknown }
     }
 
-    /// A failover was announced, or is over.
-    pub(super) fn announce(&mut self, failover: Option<Instant>) {
-        self.announced = failover;
+    /// A failover was announced.
+    pub(super) fn announced(&mut self, now: Instant) {
+        self.announced = Some(now);
+    }
+
+    /// A failover is over, or will not be.
+    pub(super) fn settled(&mut self) {
+        self.announced = None;
+    }
+
+    /// A failover is over, and this is the master. The other Sentinels name the old one for a while.
+    pub(super) fn switched(&mut self, to: Address, now: Instant) {
+        (self.announced, self.switched) = (None, Some((to, now)));
     }
 
     /// Words that may be trusted, each with a name of its Sentinel.
@@ -196,7 +212,7 @@ mod tests {
     /// Of one of three.
     fn word(number: u16, master: u16, epoch: u64) -> Word {
         let others = (1..=3).filter(|other| *other != number).map(|other| (id(other), sentinel(other))).collect();
-        Word { at: Instant::now(), master: Some(node(master)), epoch, failing: false, others }
+        Word { at: Instant::now(), master: Some(node(master)), epoch, failing: false, blind: false, others }
     }
 
     fn panel(configured: &[u16]) -> Panel {
@@ -264,6 +280,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_does_not_reach_the_master_neither_confirms_it_nor_speaks_against_it() {
+        let mut panel = panel(&[1, 2, 3]);
+        let blind = |number| Word { blind: true, ..word(number, 7, 1) };
+        say(&mut panel, 1, 1, word(1, 7, 1));
+        say(&mut panel, 2, 1, blind(2));
+        assert_eq!(panel.confirms(&node(7), Instant::now()), Verdict::Unknown);
+        say(&mut panel, 3, 1, word(3, 7, 1));
+        assert_eq!(panel.confirms(&node(7), Instant::now()), Verdict::Confirmed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_master_that_one_has_announced_to_be_replaced_is_not_confirmed_by_those_who_lag_behind() {
+        let mut panel = panel(&[1, 2, 3]);
+        panel.switched(node(8), Instant::now());
+        let verdicts = |panel: &Panel| [7, 8].map(|port| panel.confirms(&node(port), Instant::now()));
+        for (master, wanted) in [(7, [Verdict::Doubtful; 2]), (8, [Verdict::Doubtful, Verdict::Confirmed])] {
+            for number in [2, 3] {
+                say(&mut panel, number, 1, word(number, master, 1));
+            }
+            assert_eq!(verdicts(&panel), wanted);
+        }
+        tokio::time::advance(ANNOUNCED).await;
+        for number in [2, 3] {
+            say(&mut panel, number, 1, word(number, 7, 2));
+        }
+        assert_eq!(verdicts(&panel)[0], Verdict::Confirmed);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_sentinel_under_two_addresses_is_one() {
         let mut panel = panel(&[1, 2]);
         for number in [1, 2] {
@@ -279,9 +324,9 @@ mod tests {
         for number in [1, 2, 3] {
             say(&mut panel, number, 1, word(number, 7, 1));
         }
-        panel.announce(Some(Instant::now()));
+        panel.announced(Instant::now());
         assert_eq!(verdict(&panel), Verdict::Doubtful);
-        panel.announce(None);
+        panel.settled();
         assert_eq!(verdict(&panel), Verdict::Confirmed);
         say(&mut panel, 3, 1, Word { failing: true, ..word(3, 7, 1) });
         assert_eq!(verdict(&panel), Verdict::Doubtful);

@@ -99,12 +99,13 @@ async fn word(board: &Board, door: &Door, connection: &mut MultiplexedConnection
     // A refusal is an answer, too: this Sentinel cannot be asked.
     let master = from_redis_value::<Option<(String, u16)>>(master).map_err(|error| retry::unavailable(error.into()))?;
     let state: HashMap<String, String> = from_redis_value(state).unwrap_or_default();
-    let flags = state.get("flags").map_or("", String::as_str);
+    let flag = |name| state.get("flags").is_some_and(|flags| flags.split(',').any(|flag| flag == name));
     Ok(Word {
         at,
         master: master.map(|(host, port)| Address::new(host, port)),
         epoch: state.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0),
-        failing: flags.split(',').any(|flag| ["o_down", "failover_in_progress"].contains(&flag)),
+        failing: flag("o_down") || flag("failover_in_progress"),
+        blind: flag("s_down"),
         others: others_of(others),
     })
 }
@@ -129,11 +130,11 @@ impl Board {
         };
         let text = String::from_utf8_lossy(text);
         let Some(news) = news(&String::from_utf8_lossy(event), &text, &self.service) else { return };
-        let failover = match news {
-            News::Switched(_) | News::Over | News::Abandoned => None,
-            News::Selected(_) | News::Announced => Some(Instant::now()),
-        };
-        self.panel().announce(failover);
+        match &news {
+            News::Switched(address) => self.panel().switched(address.clone(), Instant::now()),
+            News::Over | News::Abandoned => self.panel().settled(),
+            News::Selected(_) | News::Announced => self.panel().announced(Instant::now()),
+        }
         match news {
             News::Switched(address) => self.hint(address, HintKind::Switched),
             News::Selected(address) if self.early => self.hint(address, HintKind::Selected),

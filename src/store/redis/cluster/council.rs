@@ -13,8 +13,9 @@ use super::slot::SLOTS;
 use super::spans::Spans;
 use super::view::{Member, View};
 
-/// A view may be trusted for this long.
-const FRESH: Duration = Duration::from_secs(1);
+/// A view may be trusted for this long: as long as a replica waits at least, once most masters find its own failing, before
+/// it asks for their votes. So of those who elected it none has a younger view from before.
+const FRESH: Duration = Duration::from_millis(500);
 /// It counts among others for this long: a Cluster that was made anew begins with low epochs.
 const COUNTS: Duration = Duration::from_secs(10);
 
@@ -181,5 +182,7 @@ fn claims<'a>(views: &[&'a (Instant, View)]) -> Spans<Option<Claim<'a>>> {
     Spans::of(claims)
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -69,7 +69,7 @@ async fn slots_that_lie_scattered_have_their_owners_each() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_majority_of_the_masters_confirms_for_a_second() {
+async fn a_majority_of_the_masters_confirms_for_half_a_second() {
     let mut council = Council::default();
     let verdict = |council: &Council, number| council.confirms(0, &node(number), Instant::now());
     assert_eq!(verdict(&council, 1), Verdict::Doubtful);

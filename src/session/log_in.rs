@@ -1,10 +1,14 @@
 //! Logging in: the one privilege change that may find its session gone, superseded or another's.
 
+#[cfg(test)]
+mod model;
+
 use std::time::Duration;
 
 use super::standing::{Dead, Standing};
 use super::write::{Along, FIRST, How};
 use super::{Session, Visit};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::id::{Handle, Id, WriteId};
 use crate::store::roster::Membership;
@@ -181,14 +185,7 @@ impl Visit {
         dead: Dead,
         behind: &Loaded,
     ) -> Result<(), Error> {
-        let now = self.layer().store.now();
-        let faster = match behind {
-            Loaded::Tombstone => true,
-            Loaded::Ended { at, .. } => now.since(*at) < GRACE,
-            Loaded::Missing | Loaded::Unreadable(_) => false,
-            Loaded::Found(record) => record.rotated.is_some_and(|at| now.since(at) < GRACE),
-        };
-        if !faster {
+        if !log_in_was_faster(behind, self.layer().store.now()) {
             return Ok(());
         }
         self.destroy(created).await?;
@@ -200,5 +197,15 @@ impl Visit {
         let write = Write { handle, generation, id: WriteId::random()?, act: Act::Destroy };
         self.layer().store.apply(&write, &self.call_budget()).await?;
         Ok(())
+    }
+}
+
+/// Whether what is at a dead cookie's session was left by a log-in, or by an end, while a request was under way with it.
+fn log_in_was_faster(behind: &Loaded, now: Timestamp) -> bool {
+    match behind {
+        Loaded::Tombstone => true,
+        Loaded::Ended { at, .. } => now.since(*at) < GRACE,
+        Loaded::Missing | Loaded::Unreadable(_) => false,
+        Loaded::Found(record) => record.rotated.is_some_and(|at| now.since(at) < GRACE),
     }
 }

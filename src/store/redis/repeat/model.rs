@@ -274,12 +274,10 @@ fn a_log_out_that_a_failover_or_a_restart_loses_is_repeated_whatever_the_order()
 
 #[test]
 fn a_log_in_with_the_same_cookie_meanwhile_is_not_harmed_by_the_instances_that_repeat() {
-    for fault in [Planned, Killed] {
-        for at in [0, 1] {
-            let mut world = World::new(&[fault], 2, &[(0, What::LogOut), (at, What::LogIn)]);
-            (world.losses, world.crashes) = (false, true);
-            assert!(holds("beside a log-in", &world).states > 1000);
-        }
+    for (fault, at) in [(Planned, 1), (Killed, 0)] {
+        let mut world = World::new(&[fault], 2, &[(0, What::LogOut), (at, What::LogIn)]);
+        world.crashes = true;
+        assert!(holds(&format!("beside a log-in, {fault:?}"), &world).states > 1000);
     }
 }
 

@@ -27,10 +27,13 @@ enum Phase {
     Sent,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a decision of its own")]
 #[derive(Debug)]
 pub(crate) struct Held {
     standing: Standing,
     staged: Delta,
+    /// An operation has taken what was staged, and not come back yet.
+    on_its_way: bool,
     log_out: bool,
     phase: Phase,
     pub(crate) due: Option<Due>,
@@ -47,6 +50,7 @@ impl Default for Held {
         Self {
             standing: Standing::New { dead: None },
             staged: Delta::default(),
+            on_its_way: false,
             log_out: false,
             phase: Phase::Open,
             due: None,
@@ -226,6 +230,11 @@ impl Held {
         self.phase = Phase::Sent;
     }
 
+    /// Whether something was staged of which nobody knows yet what becomes of it.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.on_its_way || self.log_out || self.is_changed()
+    }
+
     /// Whether what is staged asks for a session: removals from none do not.
     pub(crate) fn is_changed(&self) -> bool {
         match self.standing {
@@ -235,11 +244,18 @@ impl Held {
     }
 
     pub(crate) fn take_staged(&mut self) -> Delta {
+        self.on_its_way = !self.staged.is_empty();
         std::mem::take(&mut self.staged)
+    }
+
+    /// What was taken is stored.
+    pub(crate) fn stored(&mut self) {
+        self.on_its_way = false;
     }
 
     /// Puts back what could not be applied, before what was staged since.
     pub(crate) fn restore(&mut self, mut staged: Delta) {
+        self.on_its_way = false;
         if self.log_out || matches!(self.phase, Phase::Failed | Phase::Sent) {
             return;
         }

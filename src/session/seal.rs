@@ -43,7 +43,7 @@ impl Session {
         let finished = match turn {
             Ok(_) => visit.finish().await,
             // An operation of this request is under way that nobody carries on.
-            Err(busy) if visit.held(|held| held.is_log_out() || held.is_changed()) => Err(busy),
+            Err(busy) if visit.held(|held| held.is_undecided()) => Err(busy),
             Err(_) => Ok(()),
         };
         visit.held(Held::sent);

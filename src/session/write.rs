@@ -247,6 +247,7 @@ impl<'a> Staged<'a> {
 
     fn applied(mut self) {
         self.delta = Delta::default();
+        self.visit.held(Held::stored);
     }
 }
 

@@ -239,6 +239,24 @@ async fn an_operation_that_nobody_carries_on_holds_up_the_request_no_longer_than
     assert!(started.elapsed() < Duration::from_millis(1100), "{:?}", started.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_save_has_taken_that_does_not_come_back_is_not_answered_as_if_it_were_stored() {
+    let mut visitor = Visitor::new();
+    visitor.visit(write).await;
+    let spy = visitor.spy.clone();
+    let parks = async move |session: LazySession| {
+        let session = session.load().await?;
+        session.set("k", "other")?;
+        spy.hang_writes(true);
+        tokio::spawn(async move { session.save().await });
+        tokio::task::yield_now().await;
+        Ok(StatusCode::OK)
+    };
+    let (reply, _) = visitor.visit(parks).await;
+    assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(says_nothing(&reply));
+}
+
 #[tokio::test]
 async fn log_in_and_log_out_expire_the_twin_of_another_domain() {
     let mut visitor = Visitor::new();

@@ -11,6 +11,8 @@ pub(crate) async fn beside(work: impl Future<Output = ()> + Send + 'static) {
     if poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await.is_ready() {
         return;
     }
+    #[cfg(test)]
+    let Err(work) = crate::sync::spawn(work) else { return };
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(work)),
         Err(_) => work.await,

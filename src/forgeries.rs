@@ -1,12 +1,13 @@
 //! Forged cookies, counted: a flood of them is a line a minute, not a line a request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::event;
+use crate::sync::{AtomicBool, AtomicU64};
 
 /// How often they are told of.
 const EVERY: Duration = Duration::from_secs(60);
@@ -23,34 +24,52 @@ pub(crate) struct Forgeries {
 impl Forgeries {
     /// Counts some. The first ones are told of at once, those of each minute after them at its end.
     pub(crate) fn add(self: &Arc<Self>, count: u64) {
-        if count == 0 {
-            return;
-        }
-        self.count.fetch_add(count, Ordering::Relaxed);
-        if self.watched.swap(true, Ordering::Relaxed) {
+        if count == 0 || !self.note(count) {
             return;
         }
         self.tell();
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(self.clone().watch())),
             // Without a runtime nobody can wait for the minute's end.
-            Err(_) => self.watched.store(false, Ordering::Relaxed),
+            Err(_) => while self.goes_on() {},
         }
+    }
+
+    /// Counts some; whether nobody is about to tell of them, so that it is the caller's turn.
+    pub(crate) fn note(&self, count: u64) -> bool {
+        self.count.fetch_add(count, Ordering::SeqCst);
+        !self.watched.swap(true, Ordering::SeqCst)
     }
 
     async fn watch(self: Arc<Self>) {
         loop {
             sleep(EVERY).await;
-            if !self.tell() {
+            if !self.goes_on() {
                 break;
             }
         }
-        self.watched.store(false, Ordering::Relaxed);
+    }
+
+    /// Tells of those of the minute that is over; whether somebody has to stay for another one.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.tell() || !self.rests()
+    }
+
+    /// Nobody stays. But who counted one a moment ago relied on somebody: false when it is still this one's turn.
+    fn rests(&self) -> bool {
+        self.watched.swap(false, Ordering::SeqCst);
+        self.count.load(Ordering::SeqCst) == 0 || self.watched.swap(true, Ordering::SeqCst)
+    }
+
+    /// Some are counted, and nobody is about to tell of them.
+    #[cfg(test)]
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.count.load(Ordering::SeqCst) > 0 && !self.watched.swap(true, Ordering::SeqCst)
     }
 
     /// Whether there were any.
     fn tell(&self) -> bool {
-        let count = self.count.swap(0, Ordering::Relaxed);
+        let count = self.count.swap(0, Ordering::SeqCst);
         if count > 0 {
             event::forged_cookies(count);
         }

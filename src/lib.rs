@@ -257,6 +257,8 @@ mod forgeries;
 #[path = "../tests/harness/lib.rs"]
 mod harness;
 mod id;
+#[cfg(test)]
+mod interleavings;
 mod keys;
 mod layer;
 mod lifetime;
@@ -267,6 +269,7 @@ mod record;
 mod service;
 mod session;
 pub mod store;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod users;

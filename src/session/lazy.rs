@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use http::HeaderValue;
 use tokio::sync::{OnceCell, Semaphore};
@@ -20,6 +20,7 @@ use crate::keys::Token;
 use crate::layer::Shared;
 use crate::proxy::Origin;
 use crate::store::{Budget, Sighting};
+use crate::sync::{AtomicBool, Mutex};
 
 /// The session of a request, not read yet. It is in the request's extensions, for services without extractors.
 ///

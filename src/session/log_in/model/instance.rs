@@ -182,7 +182,9 @@ impl World {
             Need::Roster(act) => Said::Roster(self.roster.carry_out(&act, self.now)),
             Need::Ask(members) => Said::Asked(self.verdicts(&members)),
             Need::End(these, reason) => {
-                these.iter().for_each(|listed| self.end(request, *listed, reason));
+                for listed in these {
+                    self.end(request, listed, reason);
+                }
                 Said::Ended
             }
             Need::Bind { serial, ask } => match self.bind(request, &mut admitting, serial) {

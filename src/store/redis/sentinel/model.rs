@@ -50,6 +50,7 @@ enum Node {
     },
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Sentinel {
     /// We can talk to it.

@@ -202,7 +202,7 @@ impl model::World for World {
 /// What clients know.
 pub(super) type Shown = (BTreeMap<Handle, u32>, Vec<u64>);
 
-// A listed member leaves whatever its serial.
+/// A member leaves, whatever its serial.
 pub(super) fn leaving(handle: Handle) -> Vec<Listed> {
     vec![Listed { handle, serial: u64::MAX }]
 }

@@ -132,8 +132,9 @@ impl World {
 
     /// What the council says. It has 16,384 slots to go through, so the same question is asked once.
     fn verdict(&self) -> Verdict {
+        type Known = HashMap<(Option<Mistake>, [(u32, Finds); 3]), Verdict>;
         thread_local! {
-            static KNOWN: RefCell<HashMap<(Option<Mistake>, [(u32, Finds); 3]), Verdict>> = RefCell::default();
+            static KNOWN: RefCell<Known> = RefCell::default();
         }
         let key = (self.mistake, self.words);
         if let Some(known) = KNOWN.with_borrow(|known| known.get(&key).copied()) {

@@ -159,9 +159,10 @@ impl RedisServer {
 
     /// The hash at `key` by field, for records.
     pub(crate) async fn hash(&self, key: &str) -> HashMap<String, String> {
-        let text = self.cli(&["HGETALL", key]).await;
-        let mut lines = text.lines().map(str::to_owned);
-        std::iter::from_fn(|| Some((lines.next()?, lines.next()?))).collect()
+        // Quoted, for some fields are bytes, and any of them may be that of a line's end.
+        let text = self.cli(&["--no-raw", "HGETALL", key]).await;
+        let mut texts = text.lines().filter_map(quoted);
+        std::iter::from_fn(|| Some((texts.next()?, texts.next()?))).collect()
     }
 
     /// The keys of all records and tombstones, whatever their prefix.
@@ -254,4 +255,28 @@ async fn ping(socket: &Path) -> Option<String> {
     let mut answer = [0; 256];
     let length = stream.read(&mut answer).await.ok().filter(|length| *length > 0)?;
     Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+/// The text on a line of redis-cli's: a number, and the text in quotes.
+fn quoted(line: &str) -> Option<String> {
+    let mut rest = line.split_once(") \"")?.1.strip_suffix('"')?.bytes();
+    let mut bytes = Vec::new();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next()? {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'a' => 7,
+                b'b' => 8,
+                b'x' => {
+                    let digits = [rest.next()?, rest.next()?];
+                    u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+                }
+                other => other,
+            },
+            _ => byte,
+        });
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

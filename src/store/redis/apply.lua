@@ -172,8 +172,8 @@ if clear then
     end
   end
 end
--- What an earlier version remembered is of use to it for a few seconds.
-local latest = old.earlier and tonumber(string.match(old.earlier, '(%d+):[^:]*;$') or 0)
+-- What an earlier version remembered is of use to it for a few seconds. The digits of the time follow those of an id.
+local latest = old.earlier and tonumber(string.match(old.earlier, '(%d%d%d%d%d%d%d%d%d%d%d%d%d):[^:]*;$') or 0)
 if latest and now - latest > RECOGNISED then
   removals[#removals + 1] = 'w'
 end

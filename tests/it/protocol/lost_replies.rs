@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stickless::UnavailableKind;
-use stickless::store::{Act, Loaded, Outcome, RedisStore};
+use stickless::store::{Act, Loaded, Outcome, RedisStore, Store as _};
 
 use tokio::time::sleep;
 
@@ -156,6 +156,21 @@ async fn a_retry_that_can_no_longer_be_recognised_is_unknown_and_never_done_twic
     let (answer, ()) = tokio::join!(subject.try_send(&write), between);
     assert_eq!(answer.expect_err("it cannot be told").kind(), UnavailableKind::Unknown);
     assert_eq!(subject.data().await, map(&[("n", "1")]));
+}
+
+/// An instance of an earlier version repeats its writes for a few seconds at most.
+#[tokio::test]
+async fn what_an_earlier_version_remembered_is_left_to_it_while_it_is_of_use() {
+    let server = RedisServer::start().await;
+    let store = connected(RedisStore::builder(server.unix_url())).await;
+    for (ago, is_left) in [(0, true), (60_000, false)] {
+        let subject = Subject::with(&store, &[]).await;
+        let (key, at) = (format!("stickless:s:{}", subject.handle), store.now().as_millis() - ago);
+        server.cli(&["HSET", &key, "w", &format!("01AAAAAAAAAA9{at}:7;")]).await;
+        done(&subject.apply(1, add("n", 1)).await);
+        let fields = server.hash(&key).await;
+        assert_eq!((fields.contains_key("w"), fields[".n"].as_str()), (is_left, "1"));
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What users see where writes wait for replicas.
 
 mod failovers;
+mod measured;
 
 use std::time::Duration;
 

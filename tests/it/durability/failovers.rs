@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
+
 use super::{DURABLE, fleet};
 use crate::harness::{Cluster, Fleet, Replicated};
 use crate::load::{Load, Plan, Rules, alone};
@@ -16,6 +18,9 @@ const PLAN: Plan = Plan { staying: 40, passing: 20, plain: 0, pace: Duration::fr
 /// Refusals are none of this test's business, nor is the time that a request takes; a loss is.
 const NO_LOSS: Rules = Rules { budget: Duration::from_secs(10), refusals: &[409, 503], may_lose: 0, ..Rules::new() };
 
+/// Of a failover.
+const TRIES: usize = 12;
+
 /// Of each kind.
 fn rounds() -> usize {
     std::env::var("STICKLESS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
@@ -24,21 +29,33 @@ fn rounds() -> usize {
 /// An operator moves the master, and the old one goes on for a second before it follows.
 async fn planned(redis: &Replicated) -> usize {
     let old = redis.master().await;
-    // Until a Sentinel knows that the replica is well.
-    while redis.sentinels[0].ask(&["FAILOVER", "main"]).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let (new, _) = redis.new_master(old).await;
-    tokio::time::sleep(SECOND).await;
+    let new = moved(redis, old, async || {
+        // It refuses, or gives up, while it does not know that the replica is well.
+        let _ = redis.sentinels[0].ask(&["FAILOVER", "main"]).await;
+    });
+    let new = new.await;
+    sleep(SECOND).await;
     redis.follow(old, new).await;
     new
+}
+
+/// The next master; asks for it again and again.
+async fn moved(redis: &Replicated, old: usize, ask: impl AsyncFn()) -> usize {
+    for _ in 0..TRIES {
+        ask().await;
+        if let Ok((new, _)) = timeout(5 * SECOND, redis.new_master(old)).await {
+            return new;
+        }
+    }
+    panic!("no Sentinel moves the master");
 }
 
 /// The master is killed, and comes back with nothing.
 async fn killed(redis: &mut Replicated) -> usize {
     let old = redis.master().await;
     redis.nodes[old].server.kill();
-    let (new, _) = redis.new_master(old).await;
+    // Sentinels that gave up try again after a while.
+    let new = moved(redis, old, async || {}).await;
     redis.nodes[old].server.restart().await;
     redis.follow(old, new).await;
     new

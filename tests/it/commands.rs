@@ -131,7 +131,8 @@ async fn a_write_that_waits_for_a_replica_costs_a_mark_and_a_wait() {
     let redis = RedisServer::start().await;
     let _replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &redis.port().to_string()]).await;
     while redis.cli(&["WAIT", "1", "1000"]).await != "1" {}
-    let durability = [("DURABILITY", "replicas:1:400")].map(|(name, value)| (name, value.to_owned()));
+    let durability =
+        [("DURABILITY", "replicas:1:2000"), ("STORE_BUDGET_MS", "4000")].map(|(name, value)| (name, value.to_owned()));
     let env = [("STORE", redis.url()), ("SESSION_KEYS", session_key())];
     let instance = Instance::start(&env.into_iter().chain(durability).collect::<Vec<_>>()).await;
     let browser = Browser::new(instance.url());

@@ -11,15 +11,17 @@ use crate::harness::{Fleet, Replicated, ReplicatedSettings};
 
 /// Log-ins and log-outs wait, and are refused in vain; other writes wait as well, and go on.
 const DURABLE: [(&str, &str); 2] = [("DURABILITY", "replicas:1:200"), ("STORE_BUDGET_MS", "3000")];
+/// Of those who get an answer, none is late, however slow the machine.
+const PATIENT: [(&str, &str); 2] = [("DURABILITY", "replicas:1:1500"), ("STORE_BUDGET_MS", "5000")];
 
-async fn fleet(nodes: u8, instances: u8) -> Fleet<Replicated> {
+async fn fleet(nodes: u8, instances: u8, env: &[(&str, &str)]) -> Fleet<Replicated> {
     let settings = ReplicatedSettings { nodes, ..ReplicatedSettings::default() };
-    Fleet::start_on(Replicated::start_with(settings).await, instances, &DURABLE).await
+    Fleet::start_on(Replicated::start_with(settings).await, instances, env).await
 }
 
 #[tokio::test]
 async fn a_log_in_or_log_out_that_no_replica_has_is_a_503_that_says_nothing_about_the_cookie() {
-    let fleet = fleet(2, 1).await;
+    let fleet = fleet(2, 1, &PATIENT).await;
     let (staying, leaving) = (fleet.browser(), fleet.browser());
     for browser in [&staying, &leaving] {
         assert_eq!(browser.get("/count").send().await.status, 200);
@@ -52,7 +54,7 @@ async fn a_log_in_or_log_out_that_no_replica_has_is_a_503_that_says_nothing_abou
 
 #[tokio::test]
 async fn all_sessions_of_a_user_end_on_a_replica_before_that_is_answered() {
-    let fleet = fleet(2, 1).await;
+    let fleet = fleet(2, 1, &PATIENT).await;
     let (one, other) = (fleet.browser(), fleet.browser());
     for browser in [&one, &other] {
         assert_eq!(browser.post("/login?user=ada").send().await.status, 204);

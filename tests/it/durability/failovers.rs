@@ -80,13 +80,13 @@ async fn lose_nothing(mut fleet: Fleet<Replicated>) {
 #[tokio::test]
 async fn with_one_replica_nothing_is_lost_when_the_master_is_moved_or_dies() {
     let _turn = alone().await;
-    lose_nothing(fleet(2, 3).await).await;
+    lose_nothing(fleet(2, 3, &DURABLE).await).await;
 }
 
 #[tokio::test]
 async fn with_two_replicas_nothing_is_lost_when_the_master_is_moved_or_dies() {
     let _turn = alone().await;
-    lose_nothing(fleet(3, 3).await).await;
+    lose_nothing(fleet(3, 3, &DURABLE).await).await;
 }
 
 #[tokio::test]

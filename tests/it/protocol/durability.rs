@@ -33,6 +33,11 @@ impl Pair {
         Self { master, replica }
     }
 
+    /// One that waits in vain for a little while, and one that has all the time.
+    async fn stores(&self, durability: impl Fn(u32, Duration) -> Durability) -> (RedisStore, RedisStore) {
+        (self.store(durability(1, SHORT)).await, self.store(durability(1, LONG)).await)
+    }
+
     async fn store(&self, durability: Durability) -> RedisStore {
         let builder = RedisStore::builder(self.master.unix_url());
         connected(builder.durability(durability).budget(2 * LONG)).await
@@ -50,10 +55,11 @@ async fn save(subject: &Subject<'_, RedisStore>, act: Act) -> Result<Outcome, st
 #[tokio::test]
 async fn what_says_who_is_logged_in_and_what_is_saved_is_refused_while_no_replica_has_it_and_stands() {
     let pair = Pair::start().await;
-    let store = pair.store(Durability::replicas(1, SHORT)).await;
+    let (store, patient) = pair.stores(Durability::replicas).await;
     let mut subjects = Vec::new();
     for _ in 0..4 {
-        subjects.push(Subject::created(&store, create_for("ann", &[])).await);
+        let Subject { handle, .. } = Subject::created(&patient, create_for("ann", &[])).await;
+        subjects.push(Subject { store: &store, handle });
     }
     pair.replica.freeze();
     let [logged_in, rotated, ended, saved] = &subjects[..] else { panic!("four") };
@@ -74,8 +80,9 @@ async fn what_says_who_is_logged_in_and_what_is_saved_is_refused_while_no_replic
     assert_eq!(kind(new.try_act(1, Act::Destroy).await), not_replicated);
     pair.replica.thaw();
     // The same write once more.
-    assert_eq!(done(&logged_in.send(&log_in).await).generation, 2);
-    assert_eq!(new.act(1, Act::Destroy).await, Outcome::Gone);
+    let again = Subject { store: &patient, handle: logged_in.handle };
+    assert_eq!(done(&again.send(&log_in).await).generation, 2);
+    assert_eq!(Subject { store: &patient, handle: new.handle }.act(1, Act::Destroy).await, Outcome::Gone);
 }
 
 #[tokio::test]
@@ -142,14 +149,16 @@ async fn a_repeat_that_changes_nothing_is_a_write_to_replicas_all_the_same() {
 async fn a_write_whose_reply_was_lost_is_done_once_and_waits_like_any_other() {
     let pair = Pair::start().await;
     let wire = Wire::to(&pair.master);
-    let store = connected(wire.builder().durability(Durability::replicas(1, SHORT))).await;
+    let over_it = |limit| wire.builder().durability(Durability::replicas(1, limit)).budget(2 * LONG);
+    let (store, patient) = (connected(over_it(SHORT)).await, connected(over_it(LONG)).await);
     let subject = Subject::with(&store, &[]).await;
     pair.replica.freeze();
     wire.next("EVALSHA", [Fault::LoseReply]);
     assert_eq!(kind(save(&subject, Act::Apply(add("n", 1))).await), UnavailableKind::NotReplicated);
     pair.replica.thaw();
     wire.next("EVALSHA", [Fault::LoseReply]);
-    assert_eq!(done(&save(&subject, Act::Apply(add("n", 1))).await.expect("a replica has it")).value, Some(2));
+    let again = Subject { store: &patient, handle: subject.handle };
+    assert_eq!(done(&save(&again, Act::Apply(add("n", 1))).await.expect("a replica has it")).value, Some(2));
 }
 
 #[tokio::test]
@@ -183,8 +192,9 @@ async fn where_it_is_only_told_a_replica_that_is_away_costs_one_wait_and_not_one
 #[tokio::test]
 async fn all_writes_of_requests_wait_where_that_is_asked_for_and_what_is_done_beside_them_does_not() {
     let pair = Pair::start().await;
-    let store = pair.store(Durability::replicas(1, SHORT).unmet(Unmet::Tell).all_writes(Unmet::Refuse)).await;
-    let subject = Subject::with(&store, &[]).await;
+    let all = |replicas, limit| Durability::replicas(replicas, limit).unmet(Unmet::Tell).all_writes(Unmet::Refuse);
+    let (store, patient) = pair.stores(all).await;
+    let subject = Subject { store: &store, handle: Subject::with(&patient, &[]).await.handle };
     pair.replica.freeze();
     assert_eq!(kind(subject.try_act(1, Act::Apply(set("a", "1"))).await), UnavailableKind::NotReplicated);
     assert_eq!(kind(Subject::new(&store).try_act(1, Act::Create(create(&[]))).await), UnavailableKind::NotReplicated);

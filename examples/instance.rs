@@ -5,6 +5,8 @@
 
 #[path = "instance/devices.rs"]
 mod devices;
+#[path = "instance/environment.rs"]
+mod environment;
 #[path = "instance/frame.rs"]
 mod frame;
 #[path = "instance/leaving.rs"]

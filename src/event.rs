@@ -84,18 +84,19 @@ pub(crate) fn store_switched(node: &Address) {
     tracing::info!(event = "store_switched", %node, "session store: the master is another node");
 }
 
-/// Fewer or more Sentinels answer than before.
+/// Fewer or more Sentinels answer than before. With what is the matter with one that does not.
 #[cfg(feature = "redis")]
-pub(crate) fn sentinels(answer: usize, all: usize) {
+pub(crate) fn sentinels(answer: usize, all: usize, source: &str) {
     if answer == 0 {
         tracing::error!(
             event = "sentinels",
             answer,
             all,
+            source,
             "session store: no Sentinel answers, no failover will be noticed"
         );
     } else if answer < all {
-        tracing::warn!(event = "sentinels", answer, all, "session store: {answer} of {all} Sentinels answer");
+        tracing::warn!(event = "sentinels", answer, all, source, "session store: {answer} of {all} Sentinels answer");
     } else {
         tracing::info!(event = "sentinels", answer, all, "session store: all {all} Sentinels answer");
     }

@@ -199,6 +199,20 @@
 //! # Ok(()) }
 //! ```
 //!
+//! With the feature `tls`, a URL that begins with `rediss` is for TLS only, to every server that it leads to. What the
+//! system trusts is trusted, unless the store is given certificates of its own:
+//!
+#![cfg_attr(feature = "tls", doc = "```no_run")]
+#![cfg_attr(not(feature = "tls"), doc = "```ignore")]
+//! use stickless::store::{Pem, RedisStore, Tls};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stickless::ConfigError> {
+//! let store = RedisStore::builder("rediss+cluster://10.0.0.1,10.0.0.2,10.0.0.3")
+//!     .tls(Tls::default().ca(Pem::file("/etc/redis/ca.crt")))
+//!     .build()?;
+//! # Ok(()) }
+//! ```
+//!
 //! Which settings of the server log users out is in the repository's `docs/redis.md`; those that can be read are looked
 //! at, and told in the log as `advice`. What the crate has to say, it says as `tracing` events with a field `event`:
 //! `store_up`, `store_down`, `too_few_replicas`, `drift`, `fleet_disagrees`, and others.
@@ -237,7 +251,7 @@
 //! |---|---|---|
 //! | `axum` | yes | extractors and responses |
 //! | `redis` | yes | [`RedisStore`](store::RedisStore) |
-//! | `tls` | no | `rediss://` |
+//! | `tls` | no | `rediss://` and its kin, with `Tls` and `Pem` in the module [`store`] |
 //! | `testing` | no | a store for tests, and the contract of stores |
 //!
 //! [tower]: https://docs.rs/tower

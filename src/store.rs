@@ -40,6 +40,8 @@ pub use self::memory::{MemoryStore, MemoryStoreBuilder};
 pub(crate) use self::redis::{Address, Advice};
 #[cfg(feature = "redis")]
 pub use self::redis::{Dial, Durability, LinkState, RedisStore, RedisStoreBuilder, Stream, Unmet};
+#[cfg(feature = "tls")]
+pub use self::redis::{Pem, Tls};
 
 /// How long a destroyed session is remembered, and a superseded cookie counts as stale: requests that were under way
 /// say nothing in that time.

@@ -2,7 +2,8 @@
 
 use stickless::{Forwarding, Trust};
 
-use crate::settings::{Environment, named};
+use crate::environment::Environment;
+use crate::settings::named;
 
 pub(crate) struct Proxies {
     trust: Trust,

@@ -1,15 +1,14 @@
-//! The environment as settings, each checked; a message names the variable and its value.
+//! The environment as settings, each checked.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroU64};
-use std::str::FromStr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use stickless::store::{Budget, Durability, MemoryStore, RedisStore, Roster, Store as _, Unmet};
+use stickless::store::{Budget, Durability, MemoryStore, Pem, RedisStore, Roster, Store as _, Tls};
 use stickless::{Cap, ConfigError, KeyRing, SameSite, Secure, SessionLayer, Unavailable};
 
+use crate::environment::Environment;
 use crate::proxies::Proxies;
 
 pub(crate) struct Settings {
@@ -26,6 +25,7 @@ pub(crate) struct Settings {
 
 struct StoreSettings {
     url: String,
+    ca: Option<String>,
     prefix: String,
     attempts: u32,
     timeout: Duration,
@@ -70,7 +70,6 @@ pub(crate) enum Store {
 impl Settings {
     pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
         let env = Environment::read(variable)?;
-        env.refuse_unknown()?;
         let listen: SocketAddr = env.parse("LISTEN", "127.0.0.1:3000", "must be an address and a port")?;
         Ok(Self {
             listen,
@@ -78,6 +77,7 @@ impl Settings {
             log: env.choice("LOG", "text", &[("text", Log::Text), ("json", Log::Json)])?,
             store: StoreSettings {
                 url: env.text("STORE", "memory"),
+                ca: Some(env.text("STORE_CA", "")).filter(|path| !path.is_empty()),
                 prefix: env.text("STORE_PREFIX", "stickless:"),
                 attempts: env.parse::<NonZeroU32>("STORE_ATTEMPTS", "3", "must be a whole number above zero")?.get(),
                 timeout: env.millis("STORE_TIMEOUT_MS", "250")?,
@@ -102,6 +102,9 @@ impl Settings {
     pub(crate) fn layer(self) -> Result<(SessionLayer, Store), String> {
         let keys = self.keys()?;
         if self.store.url == "memory" {
+            if let Some(ca) = &self.store.ca {
+                return Err(format!("STORE_CA = {ca}: is of no use: STORE is memory"));
+            }
             let (store, has_keys) = (MemoryStore::new(), self.keys.is_some());
             let layer = self.build(store.clone(), keys)?;
             // Not before all is well: a refusal is the one line that is said.
@@ -110,15 +113,17 @@ impl Settings {
             }
             return Ok((layer, Store::Memory(store)));
         }
-        let store = RedisStore::builder(&self.store.url)
+        let mut store = RedisStore::builder(&self.store.url)
             .prefix(&self.store.prefix)
             .attempts(self.store.attempts)
             .timeout(self.store.timeout)
             .budget(self.store.budget)
             .durability(self.store.durability)
-            .early_switch(true)
-            .build()
-            .map_err(|error| named(&error))?;
+            .early_switch(true);
+        if let Some(ca) = &self.store.ca {
+            store = store.tls(Tls::default().ca(Pem::file(ca)));
+        }
+        let store = store.build().map_err(|error| named(&error))?;
         Ok((self.build(store.clone(), keys)?, Store::Redis(store)))
     }
 
@@ -199,132 +204,11 @@ impl Store {
     }
 }
 
-/// Settings of features that are not built yet, with the one value that asks for nothing of them.
-const NOT_YET: [(&str, &str); 1] = [("STORE_CA", "")];
-
-/// All settings.
-const NAMES: [&str; 27] = [
-    "LISTEN",
-    "INSTANCE",
-    "STORE",
-    "STORE_CA",
-    "STORE_PREFIX",
-    "STORE_ATTEMPTS",
-    "STORE_TIMEOUT_MS",
-    "STORE_BUDGET_MS",
-    "DURABILITY",
-    "SESSION_KEYS",
-    "SESSION_IDLE",
-    "SESSION_REFRESH_WITHIN",
-    "SESSION_ABSOLUTE",
-    "SESSION_IDLE_ANONYMOUS",
-    "SESSION_CAP",
-    "COOKIE_NAME",
-    "COOKIE_DOMAIN",
-    "COOKIE_PATH",
-    "COOKIE_HTTP_ONLY",
-    "COOKIE_PARTITIONED",
-    "COOKIE_SECURE",
-    "COOKIE_SAME_SITE",
-    "COOKIE_PERSISTENT",
-    "CLIENT_IP_SOURCE",
-    "TRUSTED_PROXIES",
-    "DRIFT",
-    "LOG",
-];
-
-/// Environment variables; an empty one counts as not set.
-pub(crate) struct Environment(HashMap<&'static str, String>);
-
-impl Environment {
-    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
-        let mut values = HashMap::new();
-        for name in NAMES {
-            let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
-            let value = value.into_string().map_err(|_| format!("{name} = …: must be UTF-8"))?;
-            values.insert(name, value);
-        }
-        Ok(Self(values))
-    }
-
-    pub(crate) fn text(&self, name: &str, default: &str) -> String {
-        self.0.get(name).cloned().unwrap_or_else(|| default.to_owned())
-    }
-
-    fn parse<T: FromStr>(&self, name: &str, default: &str, reason: &str) -> Result<T, String> {
-        let text = self.text(name, default);
-        text.parse().map_err(|_| format!("{name} = {text}: {reason}"))
-    }
-
-    fn seconds(&self, name: &str, default: &str) -> Result<Duration, String> {
-        self.parse(name, default, "must be whole seconds").map(Duration::from_secs)
-    }
-
-    fn optional_seconds(&self, name: &str) -> Result<Option<Duration>, String> {
-        if self.text(name, "").is_empty() { Ok(None) } else { self.seconds(name, "").map(Some) }
-    }
-
-    fn millis(&self, name: &str, default: &str) -> Result<Duration, String> {
-        let millis: NonZeroU64 = self.parse(name, default, "must be whole milliseconds above zero")?;
-        Ok(Duration::from_millis(millis.get()))
-    }
-
-    fn flag(&self, name: &str, default: &str) -> Result<bool, String> {
-        self.choice(name, default, &[("true", true), ("false", false)])
-    }
-
-    pub(crate) fn choice<T: Copy>(&self, name: &str, default: &str, choices: &[(&str, T)]) -> Result<T, String> {
-        let text = self.text(name, default);
-        let found = choices.iter().find(|(word, _)| *word == text);
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        found.map(|(_, value)| *value).ok_or_else(|| format!("{name} = {text}: must be one of {}", words.join(", ")))
-    }
-
-    /// `N:evict` or `N:refuse`; `0` is none.
-    fn cap(&self) -> Result<Option<Cap>, String> {
-        let text = self.text("SESSION_CAP", "0");
-        let (most, policy) = text.split_once(':').unwrap_or((&text, ""));
-        match (most.parse(), policy) {
-            (Ok(0_u32), "") => Ok(None),
-            (Ok(most @ 1..), "evict") => Ok(Some(Cap::Evict(most))),
-            (Ok(most @ 1..), "refuse") => Ok(Some(Cap::Refuse(most))),
-            _ => Err(format!("SESSION_CAP = {text}: must be 0, N:evict or N:refuse")),
-        }
-    }
-
-    /// `async`, or `replicas:N:MS`: log-ins, log-outs and explicit saves wait for so many replicas so long, or are answered
-    /// 503. All other writes wait as well, but go on where replicas are away.
-    fn durability(&self) -> Result<Durability, String> {
-        let text = self.text("DURABILITY", "async");
-        let refused = || format!("DURABILITY = {text}: must be async or replicas:N:MS, with N and MS above zero");
-        if text == "async" {
-            return Ok(Durability::asynchronous());
-        }
-        if self.text("STORE", "memory") == "memory" {
-            return Err(format!("DURABILITY = {text}: must be async when STORE is memory, which has no replicas"));
-        }
-        let (count, limit) =
-            text.strip_prefix("replicas:").and_then(|rest| rest.split_once(':')).ok_or_else(refused)?;
-        let count = count.parse::<NonZeroU32>().map_err(|_| refused())?.get();
-        let limit = Duration::from_millis(limit.parse::<NonZeroU64>().map_err(|_| refused())?.get());
-        Ok(Durability::replicas(count, limit).all_writes(Unmet::Tell))
-    }
-
-    fn refuse_unknown(&self) -> Result<(), String> {
-        for (name, nothing) in NOT_YET {
-            let value = self.text(name, nothing);
-            if value != nothing {
-                return Err(format!("{name} = {value}: is not known to this version"));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The library's error under the variable's name.
 pub(crate) fn named(error: &ConfigError) -> String {
     let name = match error.setting() {
         "store" => "STORE",
+        "ca" => "STORE_CA",
         "prefix" => "STORE_PREFIX",
         "attempts" => "STORE_ATTEMPTS",
         "timeout" => "STORE_TIMEOUT_MS",

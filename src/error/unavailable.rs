@@ -56,8 +56,10 @@ pub enum UnavailableKind {
     /// The write was done and stands, but fewer replicas have it than the store's `Durability` asks for: a failover may
     /// lose it.
     NotReplicated,
-    /// The store does not let us in, or not do this: credentials or permissions.
+    /// The store does not let us in, or not do this: credentials, a client certificate, or permissions.
     Denied,
+    /// What is at the store's address cannot be trusted to be it: its certificate, or TLS on one side only.
+    Untrusted,
     /// This record is not as this version writes it: wrong type, broken field. Others are unharmed.
     Corrupt,
     /// This record was written by a newer version; it is kept as it is.
@@ -68,6 +70,14 @@ pub enum UnavailableKind {
     Contended,
     /// The service lacks the session layer, or the operating system has no random numbers.
     Internal,
+}
+
+#[cfg(feature = "redis")]
+impl UnavailableKind {
+    /// Whether a person has to mend it: trying again does not, nor does waiting.
+    pub(crate) fn needs_a_person(self) -> bool {
+        matches!(self, Self::Denied | Self::Untrusted)
+    }
 }
 
 impl Unavailable {
@@ -137,6 +147,7 @@ impl fmt::Display for Unavailable {
             UnavailableKind::NoReplicas => "the session store refuses writes without its replicas",
             UnavailableKind::NotReplicated => "the session store's replicas do not have the write in time",
             UnavailableKind::Denied => "the session store denies access",
+            UnavailableKind::Untrusted => "no connection to the session store can be trusted",
             UnavailableKind::Corrupt => "the session's record is corrupt",
             UnavailableKind::Newer => "the session's record is of a newer version",
             UnavailableKind::Unknown => "whether the write was done is unknown",

@@ -44,6 +44,7 @@ use tokio::sync::watch;
 pub(crate) use self::advice::Advice;
 use self::attempts::Attempts;
 pub use self::builder::RedisStoreBuilder;
+pub(crate) use self::dial::Refusal;
 pub use self::dial::{Dial, Stream};
 use self::durability::Weight;
 pub use self::durability::{Durability, Unmet};
@@ -51,6 +52,8 @@ pub use self::link::LinkState;
 use self::nodes::{Nodes, Target};
 use self::pubsub::{Heard, Subscription};
 use self::script::Scripts;
+#[cfg(feature = "tls")]
+pub use self::tls::{Pem, Tls};
 pub(crate) use self::url::Address;
 use super::retry::Policy;
 use super::roster::{Act, Name, Roster};
@@ -111,7 +114,7 @@ struct Shared {
 }
 
 impl RedisStore {
-    /// A store at a URL; `valkey` may stand in place of `redis`, and `rediss` is TLS (feature `tls`):
+    /// A store at a URL; `valkey` may stand in place of `redis`, and `rediss` is TLS to all servers (feature `tls`):
     ///
     /// * a node: `redis://[user:password@]host[:6379][/database]`,
     /// * a unix socket: `unix:///path[?db=…&user=…&pass=…]`,

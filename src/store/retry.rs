@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
+use super::redis::Refusal;
 use crate::clock::jitter;
 use crate::error::{ConfigError, Unavailable, UnavailableKind};
 
@@ -109,6 +110,7 @@ pub(super) enum Remedy {
 /// |---|---|---|
 /// | time-out | perhaps; never after its time | wait; three in a row: redial |
 /// | refused, reset, broken pipe, end of stream | perhaps | redial |
+/// | no TLS that can be trusted, or our certificate refused | no | redial |
 /// | `READONLY` | no | redial |
 /// | `LOADING`, `MASTERDOWN`, `CLUSTERDOWN`, `TRYAGAIN`, `BUSY` | no | wait |
 /// | `OOM`, `MISCONF`, `NOREPLICAS` | no | give up |
@@ -123,7 +125,7 @@ pub(super) fn remedy(error: &RedisError) -> (Remedy, UnavailableKind) {
         return (Wait, Kind::TimedOut);
     }
     match error.kind() {
-        ErrorKind::Io | ErrorKind::Parse => (Redial, Kind::Disconnected),
+        ErrorKind::Io | ErrorKind::Parse => (Redial, of_connection(error)),
         ErrorKind::Server(ServerErrorKind::NoScript) => (LoadScript, Kind::Busy),
         ErrorKind::Server(ServerErrorKind::ReadOnly) => (Redial, Kind::NotMaster),
         ErrorKind::Server(
@@ -135,6 +137,12 @@ pub(super) fn remedy(error: &RedisError) -> (Remedy, UnavailableKind) {
         ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => (GiveUp, Kind::Denied),
         _ => by_code(code(error)),
     }
+}
+
+/// What a connection that broke says of itself.
+fn of_connection(error: &RedisError) -> UnavailableKind {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.map_or(UnavailableKind::Disconnected, Refusal::kind)
 }
 
 fn by_code(code: &str) -> (Remedy, UnavailableKind) {

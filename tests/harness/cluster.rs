@@ -80,7 +80,7 @@ impl Cluster {
         Ok(all)
     }
 
-    /// `redis+cluster://…`, with the addresses of all nodes.
+    /// `redis+cluster://…`, or `rediss…`, with the addresses of all nodes.
     pub(crate) fn url(&self) -> String {
         self.url_through(&(0..self.nodes.len()).collect::<Vec<_>>())
     }
@@ -88,7 +88,7 @@ impl Cluster {
     /// With the addresses of these.
     pub(crate) fn url_through(&self, seeds: &[usize]) -> String {
         let hosts: Vec<String> = seeds.iter().map(|seed| format!("127.0.0.1:{}", self.port(*seed))).collect();
-        format!("redis+cluster://{}", hosts.join(","))
+        format!("{}+cluster://{}", self.nodes[0].scheme(), hosts.join(","))
     }
 
     /// By which everybody knows it.
@@ -163,13 +163,13 @@ impl Cluster {
         let (source, target, count) = (self.id(from).await, self.id(to).await, slots.to_string());
         let entry = format!("127.0.0.1:{}", self.port(to));
         let options = ["--cluster-from", &source, "--cluster-to", &target, "--cluster-slots", &count, "--cluster-yes"];
-        manage(&[&["reshard", &entry], &options[..]].concat()).await;
+        self.manage(&[&["reshard", &entry], &options[..]].concat()).await;
     }
 
     /// Lets the other nodes forget one that has no slots, and stops it.
     pub(crate) async fn remove(&self, node: usize) {
         let (id, entry) = (self.id(node).await, format!("127.0.0.1:{}", self.port(0)));
-        manage(&["del-node", &entry, &id]).await;
+        self.manage(&["del-node", &entry, &id]).await;
         self.nodes[node].stop().await;
     }
 
@@ -181,6 +181,14 @@ impl Cluster {
             in_step && self.each_sees(&self.everybody(), 0, 16384).await && self.all_agree().await
         };
         or_panic(wait_until("calm", calm).await);
+    }
+
+    /// `redis-cli --cluster …`, once more when the nodes do not agree yet.
+    async fn manage(&self, args: &[&str]) {
+        let ca =
+            self.args.iter().position(|option| option == "--tls-ca-cert-file").and_then(|at| self.args.get(at + 1));
+        let tls = ca.map(|ca| ["--tls", "--cacert", ca]);
+        manage(&[args, tls.as_ref().map_or(&[], |tls| &tls[..])].concat()).await;
     }
 
     fn everybody(&self) -> Vec<usize> {
@@ -289,7 +297,6 @@ fn ranges(line: &str) -> impl Iterator<Item = RangeInclusive<u16>> {
     })
 }
 
-/// `redis-cli --cluster …`, once more when the nodes do not agree yet.
 async fn manage(args: &[&str]) {
     for attempt in 1.. {
         let program = or_panic(find_program("redis-cli"));

@@ -43,7 +43,7 @@ mod tcp_proxy;
 mod turned;
 mod watchdog;
 
-pub(crate) use authority::Authority;
+pub(crate) use authority::{Authority, self_signed};
 pub(crate) use browser::Browser;
 pub(crate) use chromium::Chromium;
 pub(crate) use chromium_tab::{Tab, TabId};

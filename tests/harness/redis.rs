@@ -14,6 +14,7 @@ use super::cli::{cli, info};
 use super::dir::TempDir;
 use super::error::{Error, Result, or_panic};
 use super::monitor::Monitor;
+use super::nginx_conf::Certificate;
 use super::port::on_free_port;
 use super::process::{Process, Signal, find_program};
 
@@ -48,9 +49,9 @@ impl RedisServer {
     }
 
     /// Speaks TLS only, on its port.
-    pub(crate) async fn start_tls(certificate: &str, key: &str) -> Self {
-        let args = ["--tls-cert-file", certificate, "--tls-key-file", key];
-        Self::start_with(&[&args[..], &["--tls-auth-clients", "no"]].concat()).await
+    pub(crate) async fn start_tls(Certificate { certificate, key }: &Certificate) -> Self {
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        Self::start_with(&["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"]).await
     }
 
     pub(crate) async fn try_start() -> Result<Self> {
@@ -83,8 +84,12 @@ impl RedisServer {
 
     /// `redis://…`, or `rediss://…` for a server of [`start_tls`](Self::start_tls).
     pub(crate) fn url(&self) -> String {
-        let scheme = if speaks_tls(&self.args) { "rediss" } else { "redis" };
-        format!("{scheme}://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme(), self.port)
+    }
+
+    /// `redis`, or `rediss` where it speaks TLS.
+    pub(super) fn scheme(&self) -> &'static str {
+        if speaks_tls(&self.args) { "rediss" } else { "redis" }
     }
 
     /// `unix:///…`

@@ -40,7 +40,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) wires: bool,
     /// Of which all but one are replicas.
     pub(crate) nodes: u8,
-    /// More options of redis-server, for all nodes.
+    /// More options of redis-server, for all nodes; those of TLS for the Sentinels too.
     pub(crate) args: &'a [&'a str],
     pub(crate) down_after: Duration,
     pub(crate) failover_timeout: Duration,
@@ -86,13 +86,13 @@ impl Replicated {
         Ok(all)
     }
 
-    /// `redis+sentinel://…`, with the addresses of all Sentinels.
+    /// `redis+sentinel://…`, or `rediss…`, with the addresses of all Sentinels.
     pub(crate) fn url(&self) -> String {
         let ports: Vec<u16> = match self.sentinel_wires.as_slice() {
             [] => self.sentinels.iter().map(Sentinel::port).collect(),
             wires => wires.iter().map(TcpProxy::port).collect(),
         };
-        Self::url_through(&ports)
+        Self::url_through(&ports).replacen("redis", self.nodes[0].server.scheme(), 1)
     }
 
     /// With these ports for Sentinels.
@@ -278,6 +278,10 @@ fn sentinel_config(own: usize, nodes: &[Node], known: &[u16], settings: &Setting
         nodes[0].port(),
         known[own],
     );
+    // They speak to the nodes as the nodes speak to each other.
+    for option in settings.args.chunks(2).filter(|option| option[0].starts_with("--tls-")) {
+        let _ = writeln!(text, "{}", option.join(" ").trim_start_matches('-'));
+    }
     for replica in &nodes[1..] {
         let _ = writeln!(text, "sentinel known-replica {SERVICE} 127.0.0.1 {}", replica.port());
     }

@@ -25,12 +25,14 @@ pub(crate) struct Sentinel {
 }
 
 impl Sentinel {
-    /// `config` stands behind what every Sentinel has in its file.
+    /// `config` stands behind what every Sentinel has in its file. Where it has a certificate, the Sentinel speaks TLS
+    /// only.
     pub(super) async fn try_start(port: u16, source: Ipv4Addr, config: &str) -> Result<Self> {
         let dir = TempDir::new("sentinel")?;
         let home = dir.path().display();
+        let listen = if config.contains("tls-cert-file ") { "port 0\ntls-port" } else { "port" };
         let text = format!(
-            "port {port}\nbind 127.0.0.1\nprotected-mode no\ndir {home}\nunixsocket {home}/sentinel.sock\n\
+            "{listen} {port}\nbind 127.0.0.1\nprotected-mode no\ndir {home}\nunixsocket {home}/sentinel.sock\n\
              bind-source-addr {source}\n{config}"
         );
         dir.write("sentinel.conf", &text)?;
@@ -72,12 +74,17 @@ impl Sentinel {
         self.process.signal(Signal::Cont);
     }
 
-    /// What redis-cli prints for `SENTINEL` and this; an error too when it does not answer within a second.
+    /// [`cli`](Self::cli) for `SENTINEL` and this.
     pub(crate) async fn ask(&self, args: &[&str]) -> Result<String> {
+        self.cli(&[&["SENTINEL"], args].concat()).await
+    }
+
+    /// What redis-cli prints for a command; an error too when it does not answer within a second.
+    pub(crate) async fn cli(&self, args: &[&str]) -> Result<String> {
         if let Some(status) = self.process.status() {
             return Err(Error::ended("redis-sentinel", status, Vec::new()));
         }
-        cli(&self.socket(), None, Duration::from_secs(1), &[&["SENTINEL"], args].concat()).await
+        cli(&self.socket(), None, Duration::from_secs(1), args).await
     }
 
     /// The port of the master, by its word.

@@ -11,6 +11,7 @@ mod slots;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub(crate) use self::slots::follow_a_slot;
 use crate::harness::{Browser, Cluster, Fleet, record_key};
 use crate::load::{Event, History, Plan, Role, Rules};
 

@@ -3,6 +3,7 @@
 #[path = "../harness/lib.rs"]
 mod harness;
 
+mod acts;
 mod agreement;
 mod browser;
 mod clocks;

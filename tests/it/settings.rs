@@ -150,11 +150,6 @@ async fn durabilities_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn settings_of_features_that_are_not_there_are_refused() {
-    assert_refused(&[&[("STORE_CA", "/etc/ssl/ca.pem")]]).await;
-}
-
-#[tokio::test]
 async fn proxies_that_cannot_be_are_refused() {
     let wrong = [
         "10.0.0.0/33",

@@ -14,7 +14,9 @@ use super::nodes::Nodes;
 use super::resolver::Compass;
 use super::script::Scripts;
 use super::sentinel::Sentinels;
-use super::url::{self, Address, Topology};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
+use super::url::{self, Address, Place, Topology};
 use super::{RedisStore, Shared};
 use crate::error::ConfigError;
 use crate::store::retry::Policy;
@@ -40,6 +42,8 @@ const CONNECTIONS_MOST: usize = 64;
 pub struct RedisStoreBuilder {
     url: String,
     dial: Option<Dial>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
     prefix: String,
     name: String,
     policy: Policy,
@@ -54,6 +58,8 @@ impl RedisStoreBuilder {
         Self {
             url,
             dial: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             prefix: "stickless:".to_owned(),
             name: "stickless".to_owned(),
             policy: Policy::default(),
@@ -64,7 +70,7 @@ impl RedisStoreBuilder {
         }
     }
 
-    /// Opens connections in a way of one's own; user, password and database still come from the URL.
+    /// Opens connections in a way of one's own, with TLS or not; user, password and database still come from the URL.
     ///
     /// ```
     /// use stickless::store::Dial;
@@ -75,6 +81,21 @@ impl RedisStoreBuilder {
     /// ```
     pub fn dial(mut self, dial: Dial) -> Self {
         self.dial = Some(dial);
+        self
+    }
+
+    /// TLS other than by default, which trusts what the system trusts, presents no certificate of ours, and knows each
+    /// server by the name or address under which it is dialled. For URLs that begin with `rediss`.
+    ///
+    /// ```
+    /// use stickless::store::{Pem, Tls};
+    ///
+    /// # let builder = stickless::store::RedisStore::builder("rediss://10.0.0.7");
+    /// let builder = builder.tls(Tls::default().ca(Pem::file("/etc/redis/ca.crt")));
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -89,8 +110,8 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// The limit of dialling a node or a Sentinel, of presenting oneself, and of the first questions, each. It is also
-    /// how long a hanging node can hold up the next attempt. Default: 300 ms.
+    /// The limit of dialling a node or a Sentinel, of the TLS handshake, of presenting oneself, and of the first questions,
+    /// each. It is also how long a hanging node can hold up the next attempt. Default: 300 ms.
     ///
     /// ```
     /// # let builder = stickless::store::RedisStore::builder("redis://127.0.0.1");
@@ -216,7 +237,7 @@ impl RedisStoreBuilder {
             return Err(ConfigError::new("name", &self.name, "must be of visible ASCII characters, without blanks"));
         }
         let place = url::parse(&self.url)?;
-        let dial = self.dial.map_or_else(|| Dial::of(&place), Ok)?;
+        let dial = self.way(&place)?;
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(ConfigError::new("store", "redis", "must be built inside a Tokio runtime"));
         }
@@ -232,6 +253,20 @@ impl RedisStoreBuilder {
         let route = Route { door, connections, scripts: scripts.clone(), clock, quorum, cluster };
         let nodes = nodes(route, place.topology, self.early_switch);
         Ok(RedisStore { shared: Arc::new(Shared { prefix: self.prefix, policy, durability, nodes, scripts }) })
+    }
+
+    /// The way to the servers: one's own, or as the URL says.
+    fn way(&self, place: &Place) -> Result<Dial, ConfigError> {
+        #[cfg(feature = "tls")]
+        match &self.tls {
+            Some(tls) if self.dial.is_some() => return Err(tls.useless("a dial of one's own brings its own TLS")),
+            Some(tls) if !place.tls => return Err(tls.useless("the store's URL does not begin with rediss")),
+            tls if self.dial.is_none() && place.tls => {
+                return Ok(Dial::over_tls(tls.clone().unwrap_or_default().check(&place.topology)?));
+            }
+            _ => {}
+        }
+        self.dial.clone().map_or_else(|| Dial::of(place), Ok)
     }
 }
 

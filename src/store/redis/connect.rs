@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, Value};
+use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, RedisResult, Value};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -31,7 +32,7 @@ pub(super) struct Door {
     pub(super) settings: RedisConnectionInfo,
     /// The connection's name in `CLIENT LIST`.
     pub(super) name: String,
-    /// Of dialling, of presenting oneself, and of the first questions, each.
+    /// Of dialling, of the TLS handshake, of presenting oneself, and of the first questions, each.
     pub(super) limit: Duration,
 }
 
@@ -90,7 +91,7 @@ pub(super) async fn open(
     config: AsyncConnectionConfig,
     drivers: &mut Drivers,
 ) -> Result<MultiplexedConnection, Unavailable> {
-    let stream = dial(door, address).await?;
+    let stream = door.dial.dial(address, door.limit).await?;
     present(door, stream, config, drivers).await
 }
 
@@ -100,13 +101,8 @@ async fn open_for_records(
     address: &Address,
     drivers: &mut Drivers,
 ) -> Result<MultiplexedConnection, Unavailable> {
-    let stream = Whole::new(dial(door, address).await?);
+    let stream = Whole::new(door.dial.dial(address, door.limit).await?);
     present(door, stream, config(), drivers).await
-}
-
-async fn dial(door: &Door, address: &Address) -> Result<Box<dyn Stream>, Unavailable> {
-    let stream = timeout(door.limit, door.dial.dial(address)).await.map_err(late)?;
-    stream.map_err(|error| Unavailable::new(UnavailableKind::Disconnected, error))
 }
 
 async fn present(
@@ -127,8 +123,25 @@ pub(super) async fn ask(
     connection: &mut MultiplexedConnection,
     pipe: &Pipeline,
 ) -> Result<Vec<Value>, Unavailable> {
-    let asked = connection.send_packed_commands(pipe, 0, pipe.len());
-    timeout(door.limit, asked).await.map_err(late)?.map_err(retry::unavailable)
+    timeout(door.limit, send(connection, pipe)).await.map_err(late)?.map_err(retry::unavailable)
+}
+
+/// The first command alone, and the others behind it without waiting: a connection that ends tells a single command why,
+/// and a pipeline only that it did.
+pub(super) async fn send(connection: &mut MultiplexedConnection, pipe: &Pipeline) -> RedisResult<Vec<Value>> {
+    let mut commands = pipe.cmd_iter();
+    let Some(first) = commands.next() else { return Ok(Vec::new()) };
+    let mut rest = redis::pipe();
+    for command in commands {
+        rest.add_command(command.clone());
+    }
+    let mut behind = connection.clone();
+    let others = async {
+        if rest.is_empty() { Ok(Vec::new()) } else { behind.send_packed_commands(&rest, 0, rest.len()).await }
+    };
+    // Whichever ends first, the first one's error is the reason.
+    let (first, others) = join(connection.send_packed_command(first), others).await;
+    Ok([vec![first?], others?].concat())
 }
 
 /// Connects to a master that answers on these very connections, or fails.

@@ -1,5 +1,8 @@
 //! A fresh stream to a node or a Sentinel, with the socket options that it needs.
 
+mod first;
+mod refusal;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -11,9 +14,15 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
 
+pub(super) use self::first::{First, Hints};
+pub(crate) use self::refusal::Refusal;
+use super::connect::late;
+#[cfg(feature = "tls")]
+use super::tls::Handshake;
 use super::url::{Address, Place, Topology};
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Unavailable};
 
 /// A byte stream to a store.
 ///
@@ -39,7 +48,15 @@ type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send>
 /// let dial = Dial::new(|| TcpStream::connect("127.0.0.1:6380"));
 /// ```
 #[derive(Clone)]
-pub struct Dial(Arc<dyn Fn(Address) -> Dialling + Send + Sync>);
+pub struct Dial(Way);
+
+#[derive(Clone)]
+enum Way {
+    Tcp,
+    #[cfg(feature = "tls")]
+    Tls(Handshake),
+    Own(Arc<dyn Fn(Address) -> Dialling + Send + Sync>),
+}
 
 impl Dial {
     /// A way of one's own: another kind of TLS, a tunnel, an in-memory pipe.
@@ -75,31 +92,48 @@ impl Dial {
         Fut: Future<Output = io::Result<S>> + Send + 'static,
         S: Stream,
     {
-        Self(Arc::new(move |address| {
+        Self(Way::Own(Arc::new(move |address| {
             let dialling = dial(address.host, address.port);
             Box::pin(async move { Ok(Box::new(dialling.await?) as Box<dyn Stream>) })
-        }))
+        })))
     }
 
     /// As the URL says.
     pub(super) fn of(place: &Place) -> Result<Self, ConfigError> {
         match (&place.topology, place.tls) {
             (Topology::Socket(path), _) => Ok(Self::socket(path.clone())),
-            (_, false) => Ok(Self::to(tcp)),
-            #[cfg(feature = "tls")]
-            (_, true) => super::tls::dial(),
-            #[cfg(not(feature = "tls"))]
+            (_, false) => Ok(Self(Way::Tcp)),
             (_, true) => Err(ConfigError::new("store", "rediss", "needs the feature `tls`")),
         }
+    }
+
+    /// TCP, and TLS over it.
+    #[cfg(feature = "tls")]
+    pub(super) fn over_tls(handshake: Handshake) -> Self {
+        Self(Way::Tls(handshake))
     }
 
     fn socket(path: PathBuf) -> Self {
         Self::new(move || UnixStream::connect(path.clone()))
     }
 
-    pub(super) fn dial(&self, address: &Address) -> Dialling {
-        (self.0)(address.clone())
+    /// Opens a stream. The limit is that of the dial, and of the handshake where there is one, each.
+    pub(super) async fn dial(&self, address: &Address, limit: Duration) -> Result<Box<dyn Stream>, Unavailable> {
+        match &self.0 {
+            Way::Tcp => Ok(Box::new(First::new(within(limit, tcp(address)).await?, Hints::Plain))),
+            #[cfg(feature = "tls")]
+            Way::Tls(handshake) => {
+                let stream = within(limit, tcp(address)).await?;
+                Ok(Box::new(handshake.shake(&address.host, stream, limit).await?))
+            }
+            Way::Own(dial) => within(limit, dial(address.clone())).await,
+        }
     }
+}
+
+async fn within<S>(limit: Duration, dialling: impl Future<Output = io::Result<S>>) -> Result<S, Unavailable> {
+    let dialled = timeout(limit, dialling).await.map_err(late)?;
+    dialled.map_err(|error| Unavailable::new(Refusal::kind(&error), error))
 }
 
 impl fmt::Debug for Dial {
@@ -109,8 +143,8 @@ impl fmt::Debug for Dial {
 }
 
 /// A TCP connection. Names are resolved anew each time, and addresses are tried in turn.
-pub(super) async fn tcp(host: String, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
+async fn tcp(address: &Address) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     socket.set_tcp_keepalive(

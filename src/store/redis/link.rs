@@ -203,8 +203,8 @@ impl Link {
                 State::Up(live) if is_there(live) => Ok(live.clone()),
                 State::Up(_) => Err(UnavailableKind::NotMaster.into()),
                 State::Down { since, cause } if since.elapsed() > patience => return Err(cause.clone()),
-                // A wrong password does not mend itself while a request waits.
-                State::Down { cause, .. } if cause.kind() == UnavailableKind::Denied => return Err(cause.clone()),
+                // A wrong password or certificate does not mend itself while a request waits.
+                State::Down { cause, .. } if cause.kind().needs_a_person() => return Err(cause.clone()),
                 State::Down { cause, .. } => Err(cause.clone()),
             };
             match (up, waiting) {

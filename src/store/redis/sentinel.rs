@@ -172,14 +172,13 @@ impl Board {
 
     fn nobody_knows(&self, panel: &Panel) -> Unavailable {
         let ((answer, all), service) = (panel.reachable(), &self.service);
-        let cause = match answer {
-            0 => {
-                let why = panel.cause().map(|cause| cause.source().map_or(cause.to_string(), ToString::to_string));
-                format!("none of {all} Sentinels answers: {}", why.unwrap_or_default())
-            }
-            _ => format!("{answer} of {all} Sentinels answer, and none knows a master of {service:?}"),
-        };
-        Unavailable::new(UnavailableKind::Disconnected, cause)
+        if answer > 0 {
+            let cause = format!("{answer} of {all} Sentinels answer, and none knows a master of {service:?}");
+            return Unavailable::new(UnavailableKind::Disconnected, cause);
+        }
+        let kind = panel.cause().map(Unavailable::kind).filter(|kind| kind.needs_a_person());
+        let cause = format!("none of {all} Sentinels answers: {}", why(panel));
+        Unavailable::new(kind.unwrap_or(UnavailableKind::Disconnected), cause)
     }
 
     /// A hint, unless it is no news.
@@ -239,6 +238,12 @@ fn tell(board: &Board, told: &mut Option<(usize, usize)>) {
     // At the start silence says that all is well.
     let before = told.replace(now).unwrap_or((now.1, now.1));
     if now.0 != before.0 && (now.0 < now.1 || before.0 < before.1) {
-        event::sentinels(now.0, now.1);
+        event::sentinels(now.0, now.1, &why(&panel));
     }
+}
+
+/// Why a Sentinel could not be asked.
+fn why(panel: &Panel) -> String {
+    let cause = panel.cause();
+    cause.map(|cause| cause.source().map_or(cause.to_string(), ToString::to_string)).unwrap_or_default()
 }

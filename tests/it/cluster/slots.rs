@@ -8,8 +8,12 @@ use crate::load::{Load, alone};
 
 #[tokio::test]
 async fn a_session_whose_slot_moves_is_there_at_each_step() {
-    let fleet = fleet().await;
-    let browser = user_on(&fleet, 0).await;
+    follow_a_slot(&fleet().await).await;
+}
+
+/// A session's slot moves from the first master to the second, step by step.
+pub(crate) async fn follow_a_slot(fleet: &Fleet<Cluster>) {
+    let browser = user_on(fleet, 0).await;
     let key = record_key(&browser.cookie().expect("a session"));
     let slot = fleet.redis.slot(&key).await.to_string();
     let (from, to) = (fleet.redis.id(0).await, fleet.redis.id(1).await);

@@ -20,7 +20,7 @@ use crate::clock::jitter;
 use crate::error::{Unavailable, UnavailableKind};
 use crate::event;
 use crate::store::redis::clock::StoreClock;
-use crate::store::redis::connect::{Door, Drivers, Route, config, late, open};
+use crate::store::redis::connect::{Door, Drivers, Route, config, late, open, send};
 use crate::store::redis::link::Link;
 use crate::store::redis::nodes::Shard;
 use crate::store::redis::repeat::Ended;
@@ -224,7 +224,7 @@ async fn visit(board: &Board, door: &Door, address: &Address) -> Asked {
 async fn ask(board: &Board, connection: &mut MultiplexedConnection, address: &Address, limit: Duration) -> Asked {
     let (mut pipe, at) = (redis::pipe(), Instant::now());
     view::ask(&mut pipe);
-    let replies = timeout(limit, connection.send_packed_commands(&pipe, 0, pipe.len())).await.map_err(late)?;
+    let replies = timeout(limit, send(connection, &pipe)).await.map_err(late)?;
     let mut replies = replies.map_err(retry::unavailable)?.into_iter();
     let [slots, nodes] = std::array::from_fn(|_| replies.next().unwrap_or(Value::Nil));
     let nodes = nodes.extract_error().map_err(retry::unavailable)?;

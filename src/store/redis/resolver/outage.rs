@@ -12,20 +12,24 @@ pub(super) struct Outage {
     pub(super) since: Instant,
     cause: Unavailable,
     pub(super) told: bool,
-    denied: bool,
+    /// What was told of that only a person can mend.
+    lasting: Vec<UnavailableKind>,
 }
 
 impl Outage {
     /// It is told now unless it was lately, or when it turns out to last. `shard` names the master, where there are several.
     pub(super) fn begin(cause: Unavailable, throttle: Option<&Throttle>, shard: Option<&Address>) -> Self {
         let told = throttle.is_some_and(|throttle| event::store_lost(throttle, &cause, shard));
-        Self { since: Instant::now(), cause, told, denied: false }
+        Self { since: Instant::now(), cause, told, lasting: Vec::new() }
     }
 
     /// It goes on, now for this reason. One that only a person can mend is told even when another was told before.
     pub(super) fn goes_on(&mut self, cause: Unavailable, shard: Option<&Address>) -> State {
-        let denied = cause.kind() == UnavailableKind::Denied && !std::mem::replace(&mut self.denied, true);
-        if !std::mem::replace(&mut self.told, true) || denied {
+        let lasts = cause.kind().needs_a_person() && !self.lasting.contains(&cause.kind());
+        if lasts {
+            self.lasting.push(cause.kind());
+        }
+        if !std::mem::replace(&mut self.told, true) || lasts {
             event::store_down(&cause, shard);
         }
         self.cause = cause;

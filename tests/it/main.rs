@@ -23,6 +23,7 @@ mod lifecycle;
 mod load;
 mod nemesis;
 mod nginx;
+mod permissions;
 mod plain_services;
 mod protocol;
 mod secrets;

@@ -1,31 +1,6 @@
 //! What the server's own settings do to a store, and what is told of them.
 
-use stickless::store::{Act, Loaded, RedisStore};
-
-use super::wire::connected;
-use crate::contract::subject::{HOUR, Subject, add, done, slide};
 use crate::harness::{Instance, RedisServer, session_key};
-
-const DOCS: &str = include_str!("../../../docs/redis.md");
-
-#[tokio::test]
-async fn a_user_with_the_permissions_of_the_documentation_may_do_all_that_is_needed() {
-    let server = RedisServer::start().await;
-    let rules = DOCS.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a list");
-    let user = ["ACL", "SETUSER", "app", "on", ">pass", "~stickless:*", "&stickless:*"];
-    let rules: Vec<&str> = user.into_iter().chain(rules.split_whitespace()).collect();
-    assert_eq!(server.cli(&rules).await, "OK");
-    let url = format!("redis://app:pass@127.0.0.1:{}", server.port());
-    let store = connected(RedisStore::builder(url)).await;
-    let subject = Subject::with(&store, &[("a", "1")]).await;
-    assert_eq!(done(&subject.apply(1, add("n", 1)).await).value, Some(1));
-    done(&subject.act(1, slide(HOUR * 2)).await);
-    done(&subject.act(1, Act::Destroy).await);
-    assert_eq!(subject.load().await, Loaded::Tombstone);
-    assert_eq!(Subject::new(&store).load().await, Loaded::Missing);
-    let log = server.cli(&["ACL", "LOG"]).await;
-    assert!(log.is_empty(), "{log}");
-}
 
 async fn lines(server: &RedisServer) -> Vec<String> {
     let env = [("STORE", server.url()), ("SESSION_KEYS", session_key()), ("LOG", "json".into())];

@@ -175,11 +175,12 @@ impl Harm {
 
 impl Wire {
     fn draw(rng: &mut Rng) -> Self {
-        match rng.u8(..9) {
+        match rng.u8(..10) {
             0 => Self::Slow(rng.u16(10..=50)),
             1 => Self::Slow(rng.u16(150..=600)),
-            2 => Self::CutReplies(rng.u16(..400)),
-            3 => Self::CutRequests(rng.u16(..400)),
+            // So many that some get as far as their write, and others lose the answer to theirs.
+            2 | 8 => Self::CutReplies(rng.u16(..4000)),
+            3 => Self::CutRequests(rng.u16(..4000)),
             4 => Self::Swallow,
             5 => Self::SwallowReplies,
             6 | 7 => Self::Late(rng.u16(400..=1500)),

@@ -64,7 +64,7 @@ pub enum UnavailableKind {
     Corrupt,
     /// This record was written by a newer version; it is kept as it is.
     Newer,
-    /// Whether a repeated write had been done before can no longer be told.
+    /// What became of an earlier write can no longer be told: a repeated one, or one that a failover lost.
     Unknown,
     /// Too many others changed the same value at the same time.
     Contended,

@@ -212,6 +212,8 @@ pub enum Outcome {
     Overtaken,
     /// The place was taken away.
     Missing,
+    /// The roster does not know that the place was ever reserved: a failover lost that, or the roster.
+    Lost,
     /// The epoch is newer.
     Outdated {
         /// Sessions from before this tick have ended.

@@ -64,6 +64,8 @@ pub(crate) enum Refusal {
     Unbound,
     /// Its session was ended, all were, or later log-ins took its place.
     Ended,
+    /// A failover lost its place.
+    Lost,
     /// Too many at once.
     Contended,
 }
@@ -73,6 +75,7 @@ impl From<Refusal> for Error {
         match refusal {
             Refusal::Full => ErrorKind::Cap.into(),
             Refusal::Unbound | Refusal::Ended => ErrorKind::Ended.into(),
+            Refusal::Lost => Unavailable::from(UnavailableKind::Unknown).into(),
             Refusal::Contended => Unavailable::from(UnavailableKind::Contended).into(),
         }
     }
@@ -239,6 +242,7 @@ impl Admission {
             }
             Outcome::Over(_) => (Refusal::Contended, Reason::Ended),
             Outcome::Full(_) => (Refusal::Full, Reason::Ended),
+            Outcome::Lost => (Refusal::Lost, Reason::Ended),
             Outcome::Overtaken => (Refusal::Ended, Reason::Evicted),
             Outcome::Outdated { .. } => (Refusal::Ended, Reason::Everywhere),
             _ => (Refusal::Ended, Reason::Ended),

@@ -168,6 +168,7 @@ fn parse(value: &Value) -> Result<Said, RedisError> {
         "over" => Some(Ok(Outcome::Over(list(2)?))),
         "overtaken" => Some(Ok(Outcome::Overtaken)),
         "missing" => Some(Ok(Outcome::Missing)),
+        "lost" => Some(Ok(Outcome::Lost)),
         "outdated" => Some(Ok(Outcome::Outdated { epoch: number(2)? })),
         "touched" => Some(Ok(Outcome::Touched)),
         "left" => Some(Ok(Outcome::Left)),

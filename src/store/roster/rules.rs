@@ -34,8 +34,8 @@ impl Kept {
     /// When it may be forgotten.
     pub(crate) fn deadline(&self) -> Timestamp {
         let epoch = (self.epoch > 0).then(|| Timestamp::from_millis(self.epoch).plus(EPOCH_KEPT));
-        // So that no tick comes twice.
-        let tick = Timestamp::from_millis(self.tick + 1);
+        // So that no tick comes twice, and whoever was removed is told from whom nobody knows.
+        let tick = Timestamp::from_millis(self.tick).plus(MARGIN);
         self.members.values().map(|member| member.deadline).chain(epoch).fold(tick, Timestamp::max)
     }
 
@@ -105,7 +105,9 @@ impl Kept {
         if serial < self.epoch {
             return Outcome::Outdated { epoch: self.epoch };
         }
-        let Some(member) = self.members.get(&handle).copied() else { return Outcome::Missing };
+        let Some(member) = self.members.get(&handle).copied() else {
+            return if self.tick < serial { Outcome::Lost } else { Outcome::Missing };
+        };
         let refusal = if member.confirmed { None } else { self.refusal(member, cap, now) };
         if let Some(refusal) = refusal {
             return refusal;

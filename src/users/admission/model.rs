@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use self::actors::Process;
 use self::world::{World, handle};
-use super::Cap;
+use super::{Admission, Cap, Need, Refusal, Said};
+use crate::error::{Error, Unavailable};
 use crate::model::{finds, holds};
-use crate::store::roster::PENDING;
+use crate::store::Reason;
+use crate::store::roster::{Act, Listed, Outcome, PENDING};
 
 /// The world after these log-ins, one after another, in which one may crash from now on.
 fn after(numbers: &[u8], cap: Option<Cap>) -> World {
@@ -72,4 +74,18 @@ fn a_log_in_that_answered_before_it_is_confirmed_would_be_found() {
 #[test]
 fn a_place_counts_for_less_than_the_minute_that_nobody_may_be_kept_out() {
     assert!(PENDING < Duration::from_secs(60));
+}
+
+#[test]
+fn a_log_in_whose_place_a_failover_lost_ends_its_record_and_may_be_tried_again() {
+    let (mut admission, place) = (Admission::new(handle(1), None), Listed { handle: handle(1), serial: 7 });
+    admission.begin();
+    let reserved = Outcome::Reserved { serial: 7, rivals: Vec::new(), passed: Vec::new() };
+    assert_eq!(admission.next(Said::Roster(reserved)), Need::Bind { serial: 7, ask: Vec::new() });
+    let confirm = admission.next(Said::Bound(Some(PENDING), Vec::new()));
+    assert!(matches!(confirm, Need::Roster(Act::Confirm { serial: 7, .. })), "{confirm:?}");
+    assert_eq!(admission.next(Said::Roster(Outcome::Lost)), Need::End(vec![place], Reason::Ended));
+    assert_eq!(admission.next(Said::Ended), Need::Roster(Act::Withdraw(place)));
+    assert_eq!(admission.next(Said::Roster(Outcome::Left)), Need::Nothing(Err(Refusal::Lost)));
+    assert_eq!(Error::from(Refusal::Lost).status(), Unavailable::from(crate::UnavailableKind::Unknown).status());
 }

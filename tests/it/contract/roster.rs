@@ -51,6 +51,7 @@ on_every_roster! {
     a_place_that_is_given_back_counts_no_more,
     a_confirmation_from_before_the_epoch_is_refused,
     a_place_that_was_taken_away_cannot_be_confirmed,
+    a_place_that_a_failover_lost_is_not_taken_for_one_that_was_taken_away,
     the_same_act_once_more_has_the_same_result,
     an_end_of_all_lists_everyone_and_keeps_one_who_stays,
     of_two_who_end_the_others_at_the_same_time_one_stays,
@@ -183,6 +184,15 @@ async fn a_place_that_was_taken_away_cannot_be_confirmed(store: &impl Roster) {
     subject.act(Act::Leave(vec![listed])).await;
     assert_eq!(subject.confirm(listed, None).await, Outcome::Missing);
     assert_eq!(subject.members().await, []);
+}
+
+async fn a_place_that_a_failover_lost_is_not_taken_for_one_that_was_taken_away(store: &impl Roster) {
+    // What the next master knows is as it was before: here another user's, or nobody's.
+    let (subject, before) = (Subject::new(store), Subject::new(store));
+    let listed = subject.reserved(new_handle()).await;
+    assert_eq!(before.confirm(listed, None).await, Outcome::Lost);
+    assert_eq!(before.members().await, []);
+    assert_eq!(subject.confirm(listed, None).await, Outcome::Confirmed);
 }
 
 async fn the_same_act_once_more_has_the_same_result(store: &impl Roster) {

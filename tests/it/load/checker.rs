@@ -60,7 +60,8 @@ impl Rules<'_> {
 
     /// A session that was begun in a failover may be there when it is read, and gone when it is written to.
     fn tells_a_loss(&self, event: &Event, status: u16) -> bool {
-        status == 409 && event.role == Role::Passes && self.is_losing(event)
+        let begun = event.role == Role::Passes && !matches!(event.op, Op::LogIn(_));
+        status == 409 && begun && self.is_losing(event)
     }
 
     /// Whether there is a failover; where nobody says when it was, at any time.

@@ -9,7 +9,7 @@ if serial < epoch then
 end
 local m = member(handle)
 if not m then
-  return answer('missing')
+  return answer(tick < serial and 'lost' or 'missing')
 end
 local deadline = now + life + MARGIN
 if m.confirmed then

@@ -8,7 +8,7 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -142,9 +142,8 @@ async fn launch(port: u16, home: &Path) -> Result<(u16, Process)> {
         .arg(format!("--port={port}"))
         .env_clear()
         .envs(env::var_os("PATH").map(|path| ("PATH", path)))
-        .env("HOME", home)
-        .stdout(Stdio::piped());
-    let process = Process::spawn("chromedriver", &mut command)?;
+        .env("HOME", home);
+    let process = Process::spawn_heard("chromedriver", &mut command)?;
     let client = Client::new();
     let status = format!("http://127.0.0.1:{port}/status");
     let answers = || async { client.get(&status).try_send().await.is_ok_and(|answer| answer.status == 200) };

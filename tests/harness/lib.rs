@@ -29,6 +29,7 @@ mod error;
 mod fleet;
 mod http;
 mod instance;
+mod log;
 mod monitor;
 mod nginx;
 mod nginx_conf;

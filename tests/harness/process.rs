@@ -1,17 +1,17 @@
 //! A child process: what it says, its signals, and its certain end.
 
-use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use tokio::time::timeout;
 
 use super::error::{Error, Result};
+use super::log::Log;
 use super::watchdog::{self, Ward};
 
 /// A running program in a process group of its own, so that Ctrl-C reaches it only through us.
@@ -25,8 +25,7 @@ pub(crate) struct Process {
     /// Who gets the signals: the same, but for a wrapper.
     pid: u32,
     child: Mutex<Child>,
-    log: Arc<Mutex<Vec<String>>>,
-    readers: Vec<JoinHandle<()>>,
+    log: Log,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,27 +38,25 @@ pub(crate) enum Signal {
 }
 
 impl Process {
-    /// Its standard error is the log; its standard output too when the command pipes it.
+    /// Its standard error is the log.
     pub(crate) fn spawn(program: &str, command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| Error::io(program, &error))?;
+        let log = Log::create().map_err(|error| Error::io(program, &error))?;
+        Self::start(program, command, log)
+    }
+
+    /// Its standard output is in the log too.
+    pub(crate) fn spawn_heard(program: &str, command: &mut Command) -> Result<Self> {
+        let log = Log::create().map_err(|error| Error::io(program, &error))?;
+        let end = log.end().map_err(|error| Error::io(program, &error))?;
+        Self::start(program, command.stdout(end), log)
+    }
+
+    fn start(program: &str, command: &mut Command, log: Log) -> Result<Self> {
+        let end = log.end().map_err(|error| Error::io(program, &error))?;
+        let command = command.stdin(Stdio::null()).stderr(end).process_group(0);
+        let child = command.spawn().map_err(|error| Error::io(program, &error))?;
         watchdog::watch(&Ward::Group(child.id()));
-        let log = Arc::default();
-        let mut readers = Vec::new();
-        readers.extend(child.stdout.take().map(|pipe| collect(pipe, &log)));
-        readers.extend(child.stderr.take().map(|pipe| collect(pipe, &log)));
-        Ok(Self {
-            program: program.to_owned(),
-            group: child.id(),
-            pid: child.id(),
-            child: Mutex::new(child),
-            log,
-            readers,
-        })
+        Ok(Self { program: program.to_owned(), group: child.id(), pid: child.id(), child: Mutex::new(child), log })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -75,7 +72,7 @@ impl Process {
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
-        lock(&self.log).clone()
+        self.log.lines()
     }
 
     /// The first logged line, from line `from` on, that contains `text`; waits for it up to five seconds.
@@ -104,7 +101,6 @@ impl Process {
             let answered = timeout(Duration::from_secs(1), answers()).await.unwrap_or(false);
             // Looked at second: an answer may be somebody else's who took the port before us.
             if let Some(status) = self.status() {
-                self.read_out();
                 return Err(Error::ended(&self.program, status, self.log()));
             }
             if answered {
@@ -129,7 +125,6 @@ impl Process {
         while self.status().is_none() && started.elapsed() < limit {
             tokio::time::sleep(POLL).await;
         }
-        self.read_out();
         self.status()
     }
 
@@ -147,7 +142,6 @@ impl Process {
         self.signal(Signal::Kill);
         let status = lock(&self.child).wait();
         watchdog::release(&Ward::Group(self.group));
-        self.read_out();
         match status {
             Ok(status) => status,
             Err(error) => panic!("{}: {error}", self.program),
@@ -175,14 +169,6 @@ impl Process {
         if !send(name, &target) && signal == Signal::Kill {
             // Without a shell at least the process itself must go.
             let _ = child.kill();
-        }
-    }
-
-    /// Waits until the log is whole; not for ever, since a grandchild may hold the pipe.
-    fn read_out(&self) {
-        let started = Instant::now();
-        while self.readers.iter().any(|reader| !reader.is_finished()) && started.elapsed() < Duration::from_secs(1) {
-            thread::sleep(POLL);
         }
     }
 }
@@ -231,19 +217,6 @@ fn send(signal: &str, target: &str) -> bool {
     let sent =
         Command::new("/bin/sh").args(["-c", r#"kill -s "$0" -- "$1""#, signal, target]).stderr(Stdio::null()).status();
     sent.is_ok_and(|status| status.success())
-}
-
-fn collect(pipe: impl Read + Send + 'static, log: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
-    let log = Arc::clone(log);
-    thread::spawn(move || {
-        let mut pipe = BufReader::new(pipe);
-        let mut line = Vec::new();
-        while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            let text = String::from_utf8_lossy(&line);
-            lock(&log).push(text.trim_end().to_owned());
-            line.clear();
-        }
-    })
 }
 
 /// A test that panicked elsewhere is no reason not to stop a server.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -217,9 +217,8 @@ async fn launch(port: u16, dir: &TempDir, args: &[String], env: &[(String, Strin
         .arg("--unixsocket")
         .arg(&socket)
         .args(args)
-        .envs(env.iter().map(|(name, value)| (name, value)))
-        .stdout(Stdio::piped());
-    let process = Process::spawn("redis-server", &mut command)?;
+        .envs(env.iter().map(|(name, value)| (name, value)));
+    let process = Process::spawn_heard("redis-server", &mut command)?;
     let answers = || async { ping(&socket).await.is_some_and(|answer| !answer.starts_with("-LOADING")) };
     process.ready(Duration::from_secs(20), answers).await?;
     Ok(process)

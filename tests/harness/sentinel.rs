@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use super::cli::{cli, field};
@@ -119,8 +119,8 @@ impl Sentinel {
 async fn launch(dir: &TempDir) -> Result<Process> {
     let socket = dir.path().join("sentinel.sock");
     let mut command = Command::new(find_program("redis-sentinel")?);
-    command.current_dir(dir.path()).arg(dir.path().join("sentinel.conf")).stdout(Stdio::piped());
-    let process = Process::spawn("redis-sentinel", &mut command)?;
+    command.current_dir(dir.path()).arg(dir.path().join("sentinel.conf"));
+    let process = Process::spawn_heard("redis-sentinel", &mut command)?;
     let answers =
         || async { cli(&socket, None, Duration::from_secs(1), &["PING"]).await.is_ok_and(|pong| pong == "PONG") };
     process.ready(Duration::from_secs(20), answers).await?;

@@ -1,6 +1,6 @@
 //! The layer without axum: around a plain tower service, and in a plain hyper server.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use http::{Request, Response, StatusCode};
 use stickless::store::MemoryStore;
@@ -13,8 +13,8 @@ use crate::harness::{Browser, Process, binary};
 async fn the_layer_works_in_a_plain_hyper_service() {
     let program = binary("hyper_service").expect("built");
     let mut command = Command::new(program);
-    command.env("LISTEN", "127.0.0.1:0").stdout(Stdio::piped());
-    let server = Process::spawn("hyper_service", &mut command).expect("started");
+    command.env("LISTEN", "127.0.0.1:0");
+    let server = Process::spawn_heard("hyper_service", &mut command).expect("started");
     let line = server.logged(0, "listening on ").await.expect("it listens");
     let url = line.split_once("listening on ").expect("the address").1.to_owned();
 

@@ -79,7 +79,8 @@ impl SessionLayer {
     /// A layer with options of one's own.
     ///
     /// ```
-    ///     /// use stickless::{KeyRing, SessionLayer, store::MemoryStore};
+    /// use std::time::Duration;
+    /// use stickless::{KeyRing, SessionLayer, store::MemoryStore};
     ///
     /// let layer = SessionLayer::builder(MemoryStore::new(), KeyRing::random()?)
     ///     .idle(Duration::from_secs(30 * 60))

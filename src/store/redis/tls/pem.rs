@@ -40,8 +40,9 @@ impl Pem {
 
     /// This text itself.
     ///
-    /// ```
-    /// let ca = stickless::store::Pem::text(include_bytes!("../Cargo.toml"));
+    /// ```no_run
+    /// let ca = stickless::store::Pem::text(std::fs::read("/run/secrets/redis-ca")?);
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn text(pem: impl Into<Vec<u8>>) -> Self {
         Self(Source::Text(Zeroizing::new(pem.into())))

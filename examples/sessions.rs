@@ -5,11 +5,12 @@
 //! sessions end-all alice
 //! ```
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand};
-use stickless::store::{RedisStore, Timestamp};
+use stickless::store::{Pem, RedisStore, Timestamp, Tls};
 use stickless::{Handle, Users};
 
 /// Sessions of an application, in its store.
@@ -18,6 +19,9 @@ struct Arguments {
     /// The store's URL.
     #[arg(long, env = "STORE", default_value = "redis://127.0.0.1:6379", hide_env_values = true)]
     store: String,
+    /// The certificate of an authority of one's own, in PEM, for a store over TLS.
+    #[arg(long, env = "STORE_CA")]
+    ca: Option<PathBuf>,
     /// What stands before all keys.
     #[arg(long, env = "STORE_PREFIX", default_value = "stickless:")]
     prefix: String,
@@ -67,7 +71,11 @@ async fn main() -> ExitCode {
 
 /// Whether what was asked for was there.
 async fn run(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
-    let users = Users::new(RedisStore::builder(arguments.store).prefix(arguments.prefix).name("sessions").build()?);
+    let mut store = RedisStore::builder(arguments.store).prefix(arguments.prefix).name("sessions");
+    if let Some(ca) = arguments.ca {
+        store = store.tls(Tls::default().ca(Pem::file(ca)));
+    }
+    let users = Users::new(store.build()?);
     match arguments.what {
         What::List { user } => {
             for device in users.list(&user).await? {

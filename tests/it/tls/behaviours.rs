@@ -1,10 +1,13 @@
 //! Over TLS, users have what they have without.
 
+use std::process::Command;
+
 use super::{LOOPBACK, authority, issued};
 use crate::acts::{assert_kept, behaves};
 use crate::cluster::follow_a_slot;
 use crate::harness::{
-    Authority, Browser, Cluster, Fleet, Instance, RedisServer, Replicated, ReplicatedSettings, Store, session_key,
+    Authority, Browser, Cluster, Fleet, Instance, RedisServer, Replicated, ReplicatedSettings, Store, binary,
+    session_key,
 };
 
 /// An authority, and options of servers whose certificate it signed.
@@ -40,6 +43,23 @@ async fn a_node_over_tls_serves_users_as_without_and_its_restart_logs_nobody_out
 }
 
 #[tokio::test]
+async fn an_administrators_command_line_trusts_the_authority_that_it_is_given() {
+    let (authority, options) = encrypted();
+    let redis = RedisServer::start_with(&options.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let fleet = fleet(redis, &authority, &[]).await;
+    assert_eq!(fleet.browser().post("/login?user=ada").send().await.status, 204);
+    let end_all = async |env: &[(&str, String)]| {
+        let mut command = Command::new(binary("sessions").unwrap_or_else(|error| panic!("{error}")));
+        command.args(["--store", &fleet.redis.url(), "end-all", "ada"]).envs(env.iter().cloned());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(end_all(&[]).await, (Some(2), String::new()));
+    let ca = [("STORE_CA", authority.certificate().display().to_string())];
+    assert_eq!(end_all(&ca).await, (Some(0), "1 ended\n".to_owned()));
+}
+
+#[tokio::test]
 async fn under_sentinel_over_tls_all_links_are_encrypted_and_a_killed_master_logs_nobody_out() {
     let (authority, options) = encrypted();
     let args: Vec<&str> = options.iter().map(String::as_str).collect();
@@ -50,6 +70,7 @@ async fn under_sentinel_over_tls_all_links_are_encrypted_and_a_killed_master_log
     let old = fleet.redis.master().await;
     // What is not replicated yet would be lost with it.
     fleet.redis.calm().await;
+    fleet.redis.copied(old).await;
     fleet.redis.nodes[old].server.kill();
     assert_kept(&fleet, &browser).await;
     let (new, _) = fleet.redis.new_master(old).await;

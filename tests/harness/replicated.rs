@@ -154,6 +154,12 @@ impl Replicated {
         or_panic(wait_until("calm", calm).await);
     }
 
+    /// Waits until the replicas of this master have all that was written. Nobody must write meanwhile.
+    pub(crate) async fn copied(&self, master: usize) {
+        let copied = async || self.nodes[master].server.text("INFO replication").await.is_some_and(|it| is_copied(&it));
+        or_panic(wait_until("all copied", copied).await);
+    }
+
     /// Has a node that runs follow the master, as the Sentinels do some ten seconds later, and waits until all are in step.
     pub(crate) async fn follow(&self, node: usize, master: usize) {
         let port = self.nodes[master].port().to_string();
@@ -234,8 +240,23 @@ impl Node {
     }
 
     async fn is_well(&self) -> bool {
-        self.is_master().await || self.in_step().await
+        let text = self.server.try_cli(&["INFO", "replication"]).await.unwrap_or_default();
+        streams(&text) || info(&text, "master_link_status") == Some("up")
     }
+}
+
+/// Whether it is a master that sends its replicas what is written: not before each has said how far it is. By what it
+/// says of replication.
+pub(super) fn streams(replication: &str) -> bool {
+    let silent = |line: &str| line.starts_with("slave") && line.contains(",offset=0,");
+    info(replication, "role") == Some("master") && !replication.lines().any(silent)
+}
+
+/// Whether it is a master whose replicas have said that they have all that was written.
+fn is_copied(replication: &str) -> bool {
+    let Some(end) = info(replication, "master_repl_offset") else { return false };
+    let mut replicas = replication.lines().filter(|line| line.starts_with("slave") && line.contains(",offset="));
+    streams(replication) && replicas.all(|line| line.contains(&format!(",offset={end},")))
 }
 
 async fn start_sentinels(nodes: &[Node], settings: &Settings<'_>) -> Result<(Vec<Sentinel>, Vec<TcpProxy>)> {

@@ -212,7 +212,8 @@ pub enum Outcome {
     Overtaken,
     /// The place was taken away.
     Missing,
-    /// The roster does not know that the place was ever reserved: a failover lost that, or the roster.
+    /// The roster does not know that the place was ever reserved: a failover lost that, or the roster was forgotten, as
+    /// one is that has no members.
     Lost,
     /// The epoch is newer.
     Outdated {

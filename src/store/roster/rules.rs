@@ -34,8 +34,8 @@ impl Kept {
     /// When it may be forgotten.
     pub(crate) fn deadline(&self) -> Timestamp {
         let epoch = (self.epoch > 0).then(|| Timestamp::from_millis(self.epoch).plus(EPOCH_KEPT));
-        // So that no tick comes twice, and whoever was removed is told from whom nobody knows.
-        let tick = Timestamp::from_millis(self.tick).plus(MARGIN);
+        // So that no tick comes twice.
+        let tick = Timestamp::from_millis(self.tick + 1);
         self.members.values().map(|member| member.deadline).chain(epoch).fold(tick, Timestamp::max)
     }
 

@@ -64,6 +64,11 @@ impl Rules<'_> {
         status == 409 && begun && self.is_losing(event)
     }
 
+    /// Whether any loss is, at some time.
+    fn excuses_losses(&self) -> bool {
+        self.excuses.is_some() || self.may_lose > 0
+    }
+
     /// Whether there is a failover; where nobody says when it was, at any time.
     fn is_losing(&self, event: &Event) -> bool {
         self.excuses.map_or(self.may_lose > 0, |excuses| excuses.losing(event).is_some())
@@ -176,7 +181,7 @@ fn may_say(event: &Event, answer: &Answer, change: &Change, rules: &Rules<'_>) -
         Change::Set(_) if matches!(event.op, Op::LogIn(_)) => event.succeeded(),
         Change::Set(_) if event.sent.is_none() => creates,
         Change::Set(_) if rules.may_sign_anew => event.succeeded(),
-        Change::Set(_) if matches!(event.op, Op::Name(_)) && rules.excuses.is_some() => event.role == Role::Passes,
+        Change::Set(_) if matches!(event.op, Op::Name(_)) && rules.excuses_losses() => event.role == Role::Passes,
         Change::Set(_) => event.op == Op::Count && answer.body["session"] == false,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::{Excuses, Window};
-use super::{Forger, Op, Outcome, Role, Rule, Rules, Verdict};
+use super::{Change, Forger, Op, Outcome, Role, Rule, Rules, Verdict};
 
 fn window(from: u64, to: u64) -> Window {
     Window { from: Duration::from_millis(from), to: Duration::from_millis(to) }
@@ -66,6 +66,13 @@ fn only_a_session_that_was_begun_in_a_failover_may_be_gone() {
     let counted = read.check(&Rules { may_lose: 1, ..Rules::default() });
     assert_eq!((counted.lost.begun, violated(&counted)), (1, vec![]));
     assert_eq!(violated(&read.check(&Rules::default())), [Rule::Status]);
+    // A write to it begins another one.
+    let mut named = Forger::of(1, Role::Passes);
+    named.sets("a").answer(Op::LogIn("u1.0".into()), 204, Value::Null);
+    named.answer(Op::Name("u1.0".into()), 204, Value::Null).change(Change::Set("b".to_owned()));
+    let begun = named.check(&Rules { may_lose: 1, ..Rules::default() });
+    assert_eq!((begun.lost.begun, violated(&begun)), (1, vec![]));
+    assert_eq!(violated(&named.check(&Rules::default())), [Rule::Cookie, Rule::LoggedOut]);
     let mut staying = Forger::settled(1);
     assert_eq!(violated(&check(Forger::settled(1).answer(Op::Count, 409, Value::Null), 0, 40))[0], Rule::Status);
     assert_eq!(violated(&check(staying.answer(Op::Me, 200, gone), 0, 40)), [Rule::LoggedOut]);

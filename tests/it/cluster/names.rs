@@ -11,7 +11,8 @@ async fn nodes_that_announce_a_name_or_nothing_at_all_are_found() {
         let cluster = Cluster::start_with(&args).await;
         let env = [("STORE", cluster.url_through(&[1])), ("SESSION_KEYS", session_key())];
         let instance = Instance::start(&env).await;
-        let browsers: Vec<Browser> = (0..12).map(|_| Browser::new(instance.url())).collect();
+        // So many that each shard has some of them.
+        let browsers: Vec<Browser> = (0..48).map(|_| Browser::new(instance.url())).collect();
         for browser in &browsers {
             assert_eq!(browser.post("/login?user=ada").send().await.status, 204, "{endpoint}");
         }

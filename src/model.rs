@@ -22,6 +22,13 @@ pub(crate) trait World: Clone {
     fn check(&self, over: bool) -> Result<(), String>;
 }
 
+/// Something that may happen next, by name, and the world after it.
+pub(crate) fn step<W: Clone>(from: &W, name: impl fmt::Display, change: impl FnOnce(&mut W)) -> (String, W) {
+    let mut world = from.clone();
+    change(&mut world);
+    (name.to_string(), world)
+}
+
 /// What was searched.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -85,6 +92,21 @@ pub(crate) fn holds<W: World>(name: &str, start: &W) -> Seen {
         }
         Err(violation) => panic!("{name}: {violation}"),
     }
+}
+
+/// Searches many worlds in which all must hold, and tells how large they were together.
+#[track_caller]
+pub(crate) fn hold<W: World>(name: &str, starts: impl IntoIterator<Item = (String, W)>) -> Seen {
+    let (mut all, mut count) = (Seen::default(), 0);
+    for (which, start) in starts {
+        match search(&start) {
+            Ok(seen) => (all.states, all.ends) = (all.states + seen.states, all.ends + seen.ends),
+            Err(violation) => panic!("{name}: {which}: {violation}"),
+        }
+        count += 1;
+    }
+    println!("{name}: {} states, {} ends in {count} worlds", all.states, all.ends);
+    all
 }
 
 /// Searches a world from which something was left out on purpose: it must be found, as a breach of this sentence.

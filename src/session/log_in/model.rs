@@ -15,7 +15,7 @@ use self::browser::Cookie;
 use self::instance::{Request, What};
 use crate::clock::Timestamp;
 use crate::id::WriteId;
-use crate::model::{self, finds, holds, must};
+use crate::model::{self, finds, holds, must, step};
 use crate::store::roster::Cap;
 use crate::store::roster::rules::Kept as Roster;
 use crate::store::rules::{Kept, carry_out};
@@ -148,9 +148,7 @@ impl model::World for World {
         let mut next = Vec::new();
         for at in (0..self.requests.len()).filter(|at| !self.requests[*at].is_over()) {
             let mut may = |name: &str, change: &dyn Fn(&mut Self)| {
-                let mut world = self.clone();
-                change(&mut world);
-                next.push((format!("{at} {} {name}", self.requests[at].name()), world));
+                next.push(step(self, format_args!("{at} {} {name}", self.requests[at].name()), change));
             };
             may("", &|world| world.step(at));
             if self.crashes > 0 {

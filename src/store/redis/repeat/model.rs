@@ -13,7 +13,7 @@ use self::instances::{Instance, Link};
 use self::requests::{Request, State, What};
 use crate::clock::Timestamp;
 use crate::id::{Handle, Id, WriteId};
-use crate::model::{self, finds, holds, must};
+use crate::model::{self, finds, holds, must, step};
 use crate::store::rules::{self, Kept, carry_out};
 use crate::store::{Act, Create, Outcome, Sighting, Write};
 
@@ -172,11 +172,7 @@ impl World {
 
     /// What happens to the nodes.
     fn faults(&self, next: &mut Vec<(String, Self)>) {
-        let mut may = |name: &str, change: &dyn Fn(&mut Self)| {
-            let mut world = self.clone();
-            change(&mut world);
-            next.push((name.to_owned(), world));
-        };
+        let mut may = |name: &str, change: &dyn Fn(&mut Self)| next.push(step(self, name, change));
         let other = 1 - self.master;
         if self.nodes[other].role == Role::Replica {
             may("replication", &|world| world.nodes[other].kept = world.nodes[world.master].kept.clone());

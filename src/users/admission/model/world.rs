@@ -7,7 +7,7 @@ use super::super::{Cap, Listed, Verdict};
 use super::actors::Process;
 use crate::clock::Timestamp;
 use crate::id::{Handle, Id, WriteId};
-use crate::model::{self, must};
+use crate::model::{self, must, step};
 use crate::record::Limits;
 use crate::store::roster::rules::Kept as Roster;
 use crate::store::roster::{Member, Membership};
@@ -174,13 +174,12 @@ impl model::World for World {
     fn next(&self) -> Vec<(String, Self)> {
         let mut next = Vec::new();
         for at in (0..self.processes.len()).filter(|at| !self.processes[*at].is_over()) {
-            let mut world = self.clone();
-            world.step(at);
-            next.push((format!("{at} {}", self.processes[at].step()), world));
+            next.push(step(self, format_args!("{at} {}", self.processes[at].step()), |world| world.step(at)));
             if self.crashes > 0 {
-                let mut world = self.clone();
-                (world.processes[at], world.crashes) = (Process::Crashed, self.crashes - 1);
-                next.push((format!("{at} crashes"), world));
+                let crash = |world: &mut Self| {
+                    (world.processes[at], world.crashes) = (Process::Crashed, self.crashes - 1);
+                };
+                next.push(step(self, format_args!("{at} crashes"), crash));
             }
         }
         next

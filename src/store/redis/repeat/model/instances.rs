@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::super::{Ending, Endings};
 use super::{At, Mistake, World};
+use crate::model::step;
 use crate::store::{Act, Outcome, Write};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,9 +89,7 @@ impl World {
             return;
         }
         let mut may = |name: &str, change: &dyn Fn(&mut Self)| {
-            let mut world = self.clone();
-            change(&mut world);
-            next.push((format!("instance {at} {name}"), world));
+            next.push(step(self, format_args!("instance {at} {name}"), change));
         };
         if self.crashes {
             may("crashes", &|world| (world.instances[at].crashed, world.crashes) = (true, false));

@@ -4,6 +4,7 @@ use super::super::super::apply::to_repeat;
 use super::instances::{Instance, Link};
 use super::{At, HOUR, Mistake, Role, USER, World, handle};
 use crate::id::WriteId;
+use crate::model::step;
 use crate::record::Limits;
 use crate::store::{Act, Apply, Delta, Done, Intent, Outcome, Reason, Write};
 
@@ -93,9 +94,7 @@ impl World {
             return;
         }
         let mut may = |name: &str, change: &dyn Fn(&mut Self)| {
-            let mut world = self.clone();
-            change(&mut world);
-            next.push((format!("{:?} at instance {} {name}", request.what, request.at), world));
+            next.push(step(self, format_args!("{:?} at instance {} {name}", request.what, request.at), change));
         };
         match request.state {
             State::Ready => {

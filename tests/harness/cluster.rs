@@ -17,7 +17,8 @@ use super::fleet::Store;
 use super::port::free_port;
 use super::process::find_program;
 use super::redis::RedisServer;
-use super::replicated::{streams, wait_until};
+use super::replication::is_well;
+use super::wait::wait_until;
 
 /// At first nodes 0, 1 and 2 are the masters, of a third of the slots each, and node 3 + n is the replica of node n.
 ///
@@ -269,7 +270,7 @@ async fn node(args: &[String], wires: Option<&Wires>) -> Result<RedisServer> {
 
 async fn in_step(node: &RedisServer) -> bool {
     let Some(text) = node.text("INFO replication").await else { return true };
-    streams(&text) || info(&text, "master_link_status") == Some("up")
+    is_well(&text)
 }
 
 /// What a node that runs knows of all: the epoch; and of each its id, whether it is a master, whose replica, and slots.

@@ -39,9 +39,11 @@ mod process;
 mod raw;
 mod redis;
 mod replicated;
+mod replication;
 mod sentinel;
 mod tcp_proxy;
 mod turned;
+mod wait;
 mod watchdog;
 
 pub(crate) use authority::{Authority, self_signed};

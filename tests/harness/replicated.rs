@@ -1,18 +1,19 @@
 //! A master, two replicas and three Sentinels.
 
+mod sentinels;
+
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tokio::time::sleep;
 
-use super::cli::info;
-use super::error::{Error, Result, or_panic};
+use super::error::{Result, or_panic};
 use super::fleet::Store;
-use super::port::free_port;
 use super::redis::RedisServer;
+use super::replication;
 use super::sentinel::{SERVICE, Sentinel};
 use super::tcp_proxy::{Mode, TcpProxy};
+use super::wait::wait_until;
 
 /// Node 0 is the master at first.
 ///
@@ -53,8 +54,6 @@ impl Default for Settings<'_> {
     }
 }
 
-const SENTINELS: u8 = 3;
-
 impl Replicated {
     pub(crate) async fn start() -> Self {
         Self::start_with(Settings::default()).await
@@ -80,7 +79,7 @@ impl Replicated {
             join_all(nodes[1..].iter().map(Node::in_step)).await.iter().all(|is| *is)
         })
         .await?;
-        let (sentinels, sentinel_wires) = start_sentinels(&nodes, &settings).await?;
+        let (sentinels, sentinel_wires) = sentinels::start(&nodes, &settings).await?;
         let all = Self { nodes, sentinels, sentinel_wires };
         all.calm().await;
         Ok(all)
@@ -156,7 +155,7 @@ impl Replicated {
 
     /// Waits until the replicas of this master have all that was written. Nobody must write meanwhile.
     pub(crate) async fn copied(&self, master: usize) {
-        let copied = async || self.nodes[master].server.text("INFO replication").await.is_some_and(|it| is_copied(&it));
+        let copied = async || replication::is_copied(&self.nodes[master].replication().await);
         or_panic(wait_until("all copied", copied).await);
     }
 
@@ -233,94 +232,15 @@ impl Node {
         self.server.try_cli(&["ROLE"]).await.is_ok_and(|role| role.starts_with("master"))
     }
 
-    /// Whether it is a replica that has all its master has.
     async fn in_step(&self) -> bool {
-        let text = self.server.try_cli(&["INFO", "replication"]).await.unwrap_or_default();
-        info(&text, "master_link_status") == Some("up")
+        replication::is_in_step(&self.replication().await)
     }
 
     async fn is_well(&self) -> bool {
-        let text = self.server.try_cli(&["INFO", "replication"]).await.unwrap_or_default();
-        streams(&text) || info(&text, "master_link_status") == Some("up")
+        replication::is_well(&self.replication().await)
     }
-}
 
-/// Whether it is a master that sends its replicas what is written: not before each has said how far it is. By what it
-/// says of replication.
-pub(super) fn streams(replication: &str) -> bool {
-    let silent = |line: &str| line.starts_with("slave") && line.contains(",offset=0,");
-    info(replication, "role") == Some("master") && !replication.lines().any(silent)
-}
-
-/// Whether it is a master whose replicas have said that they have all that was written.
-fn is_copied(replication: &str) -> bool {
-    let Some(end) = info(replication, "master_repl_offset") else { return false };
-    let mut replicas = replication.lines().filter(|line| line.starts_with("slave") && line.contains(",offset="));
-    streams(replication) && replicas.all(|line| line.contains(&format!(",offset={end},")))
-}
-
-async fn start_sentinels(nodes: &[Node], settings: &Settings<'_>) -> Result<(Vec<Sentinel>, Vec<TcpProxy>)> {
-    let (mut wires, mut announced) = (Vec::new(), Vec::new());
-    for _ in 0..SENTINELS {
-        if settings.wires {
-            wires.push(TcpProxy::start(0).await);
-        }
-        announced.push(wires.last().map(TcpProxy::port));
+    async fn replication(&self) -> String {
+        self.server.try_cli(&["INFO", "replication"]).await.unwrap_or_default()
     }
-    let mut ports = Vec::new();
-    for _ in 0..SENTINELS {
-        ports.push(free_port()?);
-    }
-    let known: Vec<u16> = announced.iter().zip(&ports).map(|(announced, port)| announced.unwrap_or(*port)).collect();
-    let start = |number: u8| {
-        let at = usize::from(number);
-        let config = sentinel_config(at, nodes, &known, settings);
-        let source = Ipv4Addr::new(127, 0, 2, number + 1);
-        let port = ports[at];
-        async move { Sentinel::try_start(port, source, &config).await }
-    };
-    let sentinels: Vec<Sentinel> = join_all((0..SENTINELS).map(start)).await.into_iter().collect::<Result<_>>()?;
-    for (wire, sentinel) in wires.iter().zip(&sentinels) {
-        wire.aim(sentinel.port());
-    }
-    Ok((sentinels, wires))
-}
-
-/// All that it would find out by itself within some seconds is written down, so that a test can begin.
-fn sentinel_config(own: usize, nodes: &[Node], known: &[u16], settings: &Settings<'_>) -> String {
-    use std::fmt::Write as _;
-    let id = |number: usize| format!("{:040x}", number + 1);
-    let (down_after, failover) = (settings.down_after.as_millis(), settings.failover_timeout.as_millis());
-    let mut text = format!(
-        "sentinel myid {}\nsentinel monitor {SERVICE} 127.0.0.1 {} 2\n\
-         sentinel down-after-milliseconds {SERVICE} {down_after}\nsentinel failover-timeout {SERVICE} {failover}\n\
-         sentinel parallel-syncs {SERVICE} 2\nsentinel announce-ip 127.0.0.1\nsentinel announce-port {}\n",
-        id(own),
-        nodes[0].port(),
-        known[own],
-    );
-    // They speak to the nodes as the nodes speak to each other.
-    for option in settings.args.chunks(2).filter(|option| option[0].starts_with("--tls-")) {
-        let _ = writeln!(text, "{}", option.join(" ").trim_start_matches('-'));
-    }
-    for replica in &nodes[1..] {
-        let _ = writeln!(text, "sentinel known-replica {SERVICE} 127.0.0.1 {}", replica.port());
-    }
-    for (number, port) in known.iter().enumerate().filter(|(number, _)| *number != own) {
-        let _ = writeln!(text, "sentinel known-sentinel {SERVICE} 127.0.0.1 {port} {}", id(number));
-    }
-    text
-}
-
-/// Twenty seconds at most.
-pub(super) async fn wait_until(what: &str, mut is: impl AsyncFnMut() -> bool) -> Result<()> {
-    const LIMIT: Duration = Duration::from_secs(20);
-    let begun = Instant::now();
-    while !is().await {
-        if begun.elapsed() > LIMIT {
-            return Err(Error::silent(what, LIMIT, Vec::new()));
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
 }

@@ -1,5 +1,9 @@
 //! The contract of a store, a test for each sentence: on the store in memory, on a real Redis, and on a real Cluster.
 
+use std::time::Duration;
+
+use stickless::store::RedisStore;
+
 /// Makes three tests of each sentence.
 macro_rules! on_every_store {
     ($($module:ident: $($sentence:ident,)+;)+) => {
@@ -18,7 +22,7 @@ macro_rules! on_every_store {
                 $(#[tokio::test]
                 async fn $sentence() {
                     let server = crate::harness::RedisServer::start().await;
-                    let store = stickless::store::RedisStore::connect(&server.unix_url()).expect("a store");
+                    let store = crate::contract::store(&server.unix_url());
                     stickless::testing::contract::$module::$sentence(&store).await;
                 })+
             })+
@@ -28,8 +32,7 @@ macro_rules! on_every_store {
             $(mod $module {
                 $(#[tokio::test]
                 async fn $sentence() {
-                    let url = crate::contract::cluster().await.url();
-                    let store = stickless::store::RedisStore::connect(&url).expect("a store");
+                    let store = crate::contract::store(&crate::contract::cluster().await.url());
                     stickless::testing::contract::$module::$sentence(&store).await;
                 })+
             })+
@@ -43,6 +46,11 @@ stickless::store_contract!(on_every_store);
 async fn cluster() -> &'static crate::harness::Cluster {
     static CLUSTER: tokio::sync::OnceCell<crate::harness::Cluster> = tokio::sync::OnceCell::const_new();
     CLUSTER.get_or_init(crate::harness::Cluster::start).await
+}
+
+/// Patient: what it decides is proved, not how soon.
+fn store(url: &str) -> RedisStore {
+    RedisStore::builder(url).timeout(Duration::from_secs(2)).budget(Duration::from_secs(10)).build().expect("a store")
 }
 
 mod agreement;

@@ -9,6 +9,7 @@ use crate::store::{
     Store, Timestamp, Write, WriteId,
 };
 use crate::{Handle, Limits, Unavailable};
+use tokio::time::Instant;
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 
@@ -181,6 +182,16 @@ pub fn done(outcome: &Outcome) -> Done {
         other => panic!("not done but {other:?}"),
     }
 }
+
+/// The whole life that a write gave is left, but for the time since the write was sent.
+#[track_caller]
+pub fn assert_whole(record: &Record, life: Duration, sent: Instant) {
+    let least = life.saturating_sub(sent.elapsed() + CLOCKS);
+    assert!(record.expires_in >= least && record.expires_in <= life, "{life:?} {record:?}");
+}
+
+/// What two clocks may differ by in a short while, and a store rounds off.
+pub const CLOCKS: Duration = Duration::from_millis(5);
 
 /// What a write that was done says, but for the time.
 #[track_caller]

@@ -14,6 +14,7 @@ use stickless::store::{
 };
 use stickless::{Limits, Reason};
 
+use super::store;
 use super::subject::{HOUR, Subject};
 use crate::harness::RedisServer;
 
@@ -26,7 +27,7 @@ fn both_stores_decide_every_sequence_of_writes_alike() {
     let server = runtime.block_on(RedisServer::start());
     let redis = {
         let _inside = runtime.enter();
-        RedisStore::connect(&server.unix_url()).expect("a store")
+        store(&server.unix_url())
     };
     let memory = MemoryStore::new();
     let config = Config { failure_persistence: None, ..Config::default() };

@@ -31,7 +31,7 @@ macro_rules! on_every_roster {
             $(#[tokio::test]
             async fn $sentence() {
                 let server = crate::harness::RedisServer::start().await;
-                let store = stickless::store::RedisStore::connect(&server.unix_url()).expect("a store");
+                let store = crate::contract::store(&server.unix_url());
                 super::$sentence(&store).await;
             })+
         }
@@ -39,8 +39,7 @@ macro_rules! on_every_roster {
         mod cluster {
             $(#[tokio::test]
             async fn $sentence() {
-                let url = crate::contract::cluster().await.url();
-                let store = stickless::store::RedisStore::connect(&url).expect("a store");
+                let store = crate::contract::store(&crate::contract::cluster().await.url());
                 super::$sentence(&store).await;
             })+
         }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use stickless::store::{Act, GRACE, Loaded, RedisStore};
+use stickless::store::{Act, GRACE, Loaded};
 use stickless::testing::TestStore;
 
+use super::store;
 use super::subject::{Subject, create, done};
 use crate::harness::RedisServer;
 
@@ -25,7 +26,7 @@ async fn a_tombstone_in_memory_is_missing_after_the_grace_and_not_before() {
 #[tokio::test]
 async fn a_tombstone_on_redis_has_the_grace_to_live_whatever_the_record_had() {
     let server = RedisServer::start().await;
-    let store = RedisStore::connect(&server.unix_url()).expect("a store");
+    let store = store(&server.unix_url());
     let (ended, buried) = (Subject::with(&store, &[]).await, Subject::new(&store));
     done(&ended.act(1, Act::Destroy).await);
     done(&buried.act(1, Act::Bury).await);

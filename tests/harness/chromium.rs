@@ -64,7 +64,11 @@ impl Chromium {
             }
         }
         // The first, or in place of one that died under a test.
-        let session = driver.open(&client).await?;
+        let session = match driver.open(&client).await {
+            Ok(session) => session,
+            // On a busy machine the driver may find it too slow to start.
+            Err(_) => driver.open(&client).await?,
+        };
         let tab = Tab::of(client, format!("{}/session/{session}", driver.url()));
         *turn = Some(session);
         Ok(Self { tab, driver, _turn: turn })

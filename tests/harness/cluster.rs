@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use self::wires::Wires;
 use super::cli::info;
@@ -17,7 +17,7 @@ use super::fleet::Store;
 use super::port::free_port;
 use super::process::find_program;
 use super::redis::RedisServer;
-use super::replication::is_well;
+use super::replication::{is_copied, is_well};
 use super::wait::wait_until;
 
 /// At first nodes 0, 1 and 2 are the masters, of a third of the slots each, and node 3 + n is the replica of node n.
@@ -130,14 +130,28 @@ impl Cluster {
         (owner, begun.elapsed())
     }
 
-    /// A planned failover, done when this returns: the replica that is the master now.
+    /// A planned failover, done when this returns: the replica that is the master now. A replica gives up after five
+    /// seconds, and is asked again.
     pub(crate) async fn failover(&self, old: usize) -> usize {
         let (id, replicas) = (self.id(old).await, self.replicas(old).await);
         let (_, lines) = self.view(&[]).await;
         let Some(replica) = replicas.first() else { panic!("node {old} has no replica: {lines:#?}") };
         let slot = lines.iter().find(|line| line.starts_with(&id)).and_then(|line| Some(*ranges(line).next()?.start()));
-        assert_eq!(self.nodes[*replica].cli(&["CLUSTER", "FAILOVER"]).await, "OK", "at node {replica}");
-        self.replaced(old, slot.expect("it has slots")).await.0
+        let slot = slot.expect("it has slots");
+        for _ in 0..4 {
+            let said = self.nodes[*replica].try_cli(&["CLUSTER", "FAILOVER"]).await;
+            if let Ok((new, _)) = timeout(Duration::from_secs(6), self.replaced(old, slot)).await {
+                return new;
+            }
+            eprintln!("node {replica} does not take over from node {old}: {said:?}");
+        }
+        panic!("no replica takes over from node {old}");
+    }
+
+    /// Waits until the replicas of this master have all that was written. Nobody must write meanwhile.
+    pub(crate) async fn copied(&self, master: usize) {
+        let copied = async || self.nodes[master].text("INFO replication").await.is_some_and(|text| is_copied(&text));
+        or_panic(wait_until("all copied", copied).await);
     }
 
     /// Of a master.
@@ -213,8 +227,8 @@ impl Cluster {
     async fn each_sees(&self, nodes: &[usize], count: usize, slots: usize) -> bool {
         let sees = async |node: &usize| {
             let server = &self.nodes[*node];
-            let Some(state) = server.text("CLUSTER INFO").await else { return true };
-            let Some(known) = server.text("CLUSTER NODES").await else { return true };
+            let Some(state) = server.text("CLUSTER INFO").await else { return server.has_ended() };
+            let Some(known) = server.text("CLUSTER NODES").await else { return server.has_ended() };
             let whole = known.lines().count() >= count && !known.contains("handshake");
             let ok = info(&state, "cluster_slots_ok").and_then(|count| count.parse().ok()).unwrap_or(0);
             whole && ok >= slots && (slots == 0 || info(&state, "cluster_state") == Some("ok"))
@@ -224,10 +238,8 @@ impl Cluster {
 
     /// Whether all that run know the same roles, slots and epoch.
     async fn all_agree(&self) -> bool {
-        let views = join_all(self.nodes.iter().map(roles)).await;
-        let mut views = views.into_iter().flatten();
-        let first = views.next();
-        views.all(|view| first.as_ref() == Some(&view))
+        let views = join_all(self.nodes.iter().filter(|node| !node.has_ended()).map(roles)).await;
+        views.windows(2).all(|two| two[0].is_some() && two[0] == two[1])
     }
 
     /// What a node that answers says of all, and which node that is; these are not asked.
@@ -269,7 +281,7 @@ async fn node(args: &[String], wires: Option<&Wires>) -> Result<RedisServer> {
 }
 
 async fn in_step(node: &RedisServer) -> bool {
-    let Some(text) = node.text("INFO replication").await else { return true };
+    let Some(text) = node.text("INFO replication").await else { return node.has_ended() };
     is_well(&text)
 }
 

@@ -109,6 +109,11 @@ impl RedisServer {
         self.process.log()
     }
 
+    /// One that is silent only has not.
+    pub(super) fn has_ended(&self) -> bool {
+        self.process.status().is_some()
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(&self) {
         self.process.kill();

@@ -102,13 +102,18 @@ impl Replicated {
 
     /// The node that is the master by the word of the first Sentinel that answers.
     pub(crate) async fn master(&self) -> usize {
+        self.told_master().await.unwrap_or_else(|| panic!("no Sentinel answers"))
+    }
+
+    /// The same, if any answers.
+    async fn told_master(&self) -> Option<usize> {
         for sentinel in &self.sentinels {
             if let Ok(port) = sentinel.master().await {
                 let node = self.nodes.iter().position(|node| node.port() == port);
-                return node.unwrap_or_else(|| panic!("no node has the port {port}"));
+                return Some(node.unwrap_or_else(|| panic!("no node has the port {port}")));
             }
         }
-        panic!("no Sentinel answers");
+        None
     }
 
     pub(crate) async fn master_server(&self) -> &RedisServer {
@@ -120,7 +125,7 @@ impl Replicated {
         let begun = Instant::now();
         let mut master = old;
         let switched = async || {
-            master = self.master().await;
+            master = self.told_master().await.unwrap_or(old);
             master != old && self.nodes[master].is_master().await
         };
         or_panic(wait_until("another master", switched).await);

@@ -79,12 +79,12 @@ impl Sentinel {
         self.cli(&[&["SENTINEL"], args].concat()).await
     }
 
-    /// What redis-cli prints for a command; an error too when it does not answer within a second.
+    /// What redis-cli prints for a command; an error too when it does not answer within five seconds.
     pub(crate) async fn cli(&self, args: &[&str]) -> Result<String> {
         if let Some(status) = self.process.status() {
             return Err(Error::ended("redis-sentinel", status, Vec::new()));
         }
-        cli(&self.socket(), None, Duration::from_secs(1), args).await
+        cli(&self.socket(), None, Duration::from_secs(5), args).await
     }
 
     /// The port of the master, by its word.

@@ -15,8 +15,9 @@ pub(crate) use self::slots::follow_a_slot;
 use crate::harness::{Browser, Cluster, Fleet, record_key};
 use crate::load::{Event, History, Plan, Role, Rules};
 
-/// Long enough to ride out a failover: two seconds until a node is taken for failed, and a vote.
-const BUDGET: [(&str, &str); 1] = [("STORE_BUDGET_MS", "8000")];
+/// Long enough to ride out a failover: two seconds until a node is taken for failed, and a vote; or another one, eight
+/// seconds after the first.
+const BUDGET: [(&str, &str); 1] = [("STORE_BUDGET_MS", "15000")];
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn fleet() -> Fleet<Cluster> {

@@ -66,7 +66,7 @@ async fn all_sessions_of_a_user_end_on_a_replica_before_that_is_answered() {
     assert_eq!(ended.status, 200);
     // Whatever the replica has, it has by now: it is on its own from here on.
     fleet.redis.nodes[0].server.kill();
-    fleet.redis.new_master(0).await;
+    failovers::moved(&fleet.redis, 0, async || {}).await;
     for browser in [one, other] {
         let mut me = browser.get("/me").send().await;
         while me.status == 503 {

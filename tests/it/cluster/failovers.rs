@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::sleep;
 
 use super::{BUDGET, Plan, Rules, SECOND, Shards, fleet, p99, user_on};
 use crate::harness::{Browser, Cluster, Fleet};
@@ -13,7 +12,7 @@ use crate::load::{Load, TRIES, alone};
 const SWITCH: Rules =
     Rules { refusals: &[503], may_lose: 5, budget: Duration::from_secs(2), plain: SECOND, ..Rules::new() };
 /// Of instances with the long budget.
-pub(super) const PATIENT: Rules = Rules { budget: Duration::from_millis(8100), plain: SECOND, ..Rules::new() };
+pub(super) const PATIENT: Rules = Rules { budget: Duration::from_millis(15_100), plain: SECOND, ..Rules::new() };
 /// Below this a measured time is the machine's own, when much else runs there. Who waits for another's shard waits for
 /// its outage.
 const LEAST: Duration = Duration::from_millis(40);
@@ -121,7 +120,7 @@ async fn a_planned_failover_there_and_back_costs_nobody_a_request() {
 
 async fn slowest_of_failovers_there_and_back() -> Duration {
     // On a machine that stands still the default might not do: what is not about time must hold all the same.
-    let patient = [BUDGET[0], ("STORE_ATTEMPTS", "30")];
+    let patient = [BUDGET[0], ("STORE_ATTEMPTS", "60")];
     let fleet = Fleet::start_on(Cluster::start().await, 3, &patient).await;
     let load = Load::start(&fleet.urls(), Plan::default()).await;
     load.pass(SECOND).await;
@@ -150,7 +149,7 @@ async fn a_log_out_that_a_failover_of_its_shard_loses_is_repeated() {
     let cookie = leaving.cookie().expect("a session");
     // What the replica has by now is all that it will ever have.
     fleet.redis.calm().await;
-    sleep(Duration::from_millis(100)).await;
+    fleet.redis.copied(0).await;
     fleet.redis.nodes[3].kill();
     assert_eq!(leaving.post("/logout").send().await.status, 204);
     fleet.redis.nodes[0].kill();

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::user_on;
 use crate::harness::{Browser, Cluster, Fleet, record_key};
+use crate::until;
 
 #[tokio::test]
 async fn a_miss_that_the_other_masters_do_not_confirm_is_a_503_and_never_a_log_out() {
@@ -30,7 +31,9 @@ async fn a_miss_that_the_other_masters_do_not_confirm_is_a_503_and_never_a_log_o
     for node in [1, 2] {
         fleet.redis.nodes[node].thaw();
     }
-    let me = Browser::new(fleet.url(0)).get("/me").cookie(&cookie).send().await;
+    let me = async || Browser::new(fleet.url(0)).get("/me").cookie(&cookie).send().await;
+    until("they confirm it", async || me().await.status != 503).await;
+    let me = me().await;
     assert_eq!((me.status, me.json()["session"].clone()), (200, json!(false)));
 }
 

@@ -2,6 +2,7 @@
 
 use super::{SECOND, user_on};
 use crate::harness::{Browser, Cluster, Fleet, Instance, session_key};
+use crate::until;
 
 #[tokio::test]
 async fn any_node_leads_to_all_and_may_go_afterwards() {
@@ -50,7 +51,6 @@ async fn an_instance_is_ready_while_most_masters_answer_and_starts_without_any()
         fleet.redis.nodes[node].restart().await;
     }
     fleet.redis.calm().await;
-    tokio::time::sleep(SECOND).await;
-    assert_eq!(ready(&fleet).await, 200);
+    until("it is ready", async || ready(&fleet).await == 200).await;
     assert_eq!(fleet.browser().get("/count").send().await.status, 200);
 }

@@ -40,7 +40,7 @@ async fn planned(redis: &Replicated) -> usize {
 }
 
 /// The next master; asks for it again and again.
-async fn moved(redis: &Replicated, old: usize, ask: impl AsyncFn()) -> usize {
+pub(super) async fn moved(redis: &Replicated, old: usize, ask: impl AsyncFn()) -> usize {
     for _ in 0..TRIES {
         ask().await;
         if let Ok((new, _)) = timeout(5 * SECOND, redis.new_master(old)).await {

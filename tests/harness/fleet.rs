@@ -8,6 +8,9 @@ use super::browser::Browser;
 use super::instance::{Instance, session_key};
 use super::redis::RedisServer;
 
+/// Where time is not what is proved: instances without optimisation on a busy machine are slow.
+pub(crate) const PATIENT: [(&str, &str); 2] = [("STORE_TIMEOUT_MS", "5000"), ("STORE_BUDGET_MS", "25000")];
+
 /// They share a store and a key, and are named `a`, `b`, `c` and so on.
 #[derive(Debug)]
 pub(crate) struct Fleet<S = RedisServer> {

@@ -54,7 +54,7 @@ pub(crate) use cli::{field, info};
 pub(crate) use cluster::Cluster;
 pub(crate) use dir::TempDir;
 pub(crate) use error::{Error, Result};
-pub(crate) use fleet::{Fleet, Store, percent, record_key};
+pub(crate) use fleet::{Fleet, PATIENT, Store, percent, record_key};
 pub(crate) use http::{Answer, Client, Request};
 pub(crate) use instance::{Instance, binary, session_key};
 pub(crate) use monitor::Monitor;

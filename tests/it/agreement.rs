@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::{Browser, Instance, RedisServer, session_key};
+use crate::until;
 
 /// An instance of a fleet.
 async fn instance(redis: &RedisServer, name: &str, key: &str, more: &[(&str, &str)]) -> Instance {
@@ -15,15 +16,9 @@ async fn instance(redis: &RedisServer, name: &str, key: &str, more: &[(&str, &st
 
 /// Waits until an instance has posted its card.
 async fn posted(redis: &RedisServer, name: &str) {
-    for _ in 0..200 {
-        if redis.hash("stickless:fleet").await.contains_key(name) {
-            // The answer that came with it is read at once.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
-    }
-    panic!("{name} did not post its card");
+    until("its card", async || redis.hash("stickless:fleet").await.contains_key(name)).await;
+    // The answer that came with it is read at once.
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 }
 
 /// Which settings of which other instances an instance warned of.
@@ -78,6 +73,7 @@ async fn a_setting_that_differs_is_told_in_a_fleet_of_many_instances_too() {
         redis.cli(&["HSET", "stickless:fleet", name, &card]).await;
     }
     let other = instance(&redis, "other", &key, &[("SESSION_IDLE", "1800")]).await;
+    until("all are told of", async || warned(&other).len() >= 6).await;
     let mut told: Vec<_> = warned(&other).into_iter().map(|(_, name)| name).collect();
     told.sort();
     assert_eq!(told, ["0", "1", "2", "3", "4", "5"]);
@@ -106,9 +102,10 @@ async fn what_is_posted_ends_with_its_instance_and_tells_no_key() {
     // One that ended long ago, and one that nobody can read.
     redis.cli(&["HSET", "stickless:fleet", "gone", "1000 {\"cookie_name\":\"other\"}", "odd", "\u{1}"]).await;
     let second = instance(&redis, "second", &key, &[]).await;
+    until("what ended is cleared away", async || !redis.hash("stickless:fleet").await.contains_key("gone")).await;
     assert_eq!(warned(&second), []);
     let names = redis.hash("stickless:fleet").await;
-    assert!(!names.contains_key("gone") && names.contains_key("first"), "{names:?}");
+    assert!(names.contains_key("first"), "{names:?}");
 }
 
 #[tokio::test]

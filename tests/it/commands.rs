@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Browser, Instance, Monitor, RedisServer, record_key, session_key};
+use crate::harness::{Browser, Instance, Monitor, PATIENT, RedisServer, record_key, session_key};
 use crate::until;
 
 const DESIGN: &str = include_str!("../../DESIGN.md");
@@ -29,6 +29,13 @@ fn names(lines: &[String]) -> Vec<String> {
     of_a_session.filter_map(name).filter(|name| name != "MONITOR" && name != "SHUTDOWN").collect()
 }
 
+/// Patient, for what is asked again would be seen twice.
+async fn instance(redis: &RedisServer, more: &[(&str, &str)]) -> Instance {
+    let (store, key) = (redis.url(), session_key());
+    let env = [("STORE", store.as_str()), ("SESSION_KEYS", &key)];
+    Instance::start(&[&env[..], &PATIENT, more].concat()).await
+}
+
 /// What was asked, once there is as much as is wanted, and what follows that.
 async fn seen(monitor: Monitor, wanted: usize) -> Vec<String> {
     // A slide runs beside the handler.
@@ -40,10 +47,7 @@ async fn seen(monitor: Monitor, wanted: usize) -> Vec<String> {
 #[tokio::test]
 async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
     let redis = RedisServer::start().await;
-    let idle = [("SESSION_IDLE", "3000"), ("SESSION_REFRESH_WITHIN", "2000")];
-    let env = [("STORE", redis.url()), ("SESSION_KEYS", session_key())];
-    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).chain(idle).collect();
-    let instance = Instance::start(&env).await;
+    let instance = instance(&redis, &[("SESSION_IDLE", "3000"), ("SESSION_REFRESH_WITHIN", "2000")]).await;
     let browser = Browser::new(instance.url());
     // It is connected, and nothing of that is seen.
     assert_eq!(browser.get("/readyz").send().await.status, 200);
@@ -99,7 +103,7 @@ async fn the_server_sees_exactly_the_commands_of_the_design_and_no_id() {
 async fn an_instance_posts_its_card_when_it_begins_and_nothing_else_is_sent_without_a_request() {
     let redis = RedisServer::start().await;
     let monitor = redis.monitor().await;
-    let _instance = Instance::start(&[("STORE", redis.url()), ("SESSION_KEYS", session_key())]).await;
+    let _instance = instance(&redis, &[]).await;
     monitor.heard("\"HGETALL\" \"stickless:fleet\"", 1).await;
     let lines = seen(monitor, 0).await;
     let posted = lines.iter().filter(|line| line.contains(":fleet\""));
@@ -111,7 +115,7 @@ async fn an_instance_posts_its_card_when_it_begins_and_nothing_else_is_sent_with
 #[tokio::test]
 async fn a_miss_is_looked_at_twice_with_role_and_a_forgery_not_once() {
     let redis = RedisServer::start().await;
-    let instance = Instance::start(&[("STORE", redis.url()), ("SESSION_KEYS", session_key())]).await;
+    let instance = instance(&redis, &[]).await;
     let browser = Browser::new(instance.url());
     browser.get("/count").send().await;
     redis.cli(&["FLUSHALL"]).await;
@@ -131,10 +135,7 @@ async fn a_write_that_waits_for_a_replica_costs_a_mark_and_a_wait() {
     let redis = RedisServer::start().await;
     let _replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &redis.port().to_string()]).await;
     while redis.cli(&["WAIT", "1", "1000"]).await != "1" {}
-    let durability =
-        [("DURABILITY", "replicas:1:2000"), ("STORE_BUDGET_MS", "4000")].map(|(name, value)| (name, value.to_owned()));
-    let env = [("STORE", redis.url()), ("SESSION_KEYS", session_key())];
-    let instance = Instance::start(&env.into_iter().chain(durability).collect::<Vec<_>>()).await;
+    let instance = instance(&redis, &[("DURABILITY", "replicas:1:2000")]).await;
     let browser = Browser::new(instance.url());
     assert_eq!(browser.post("/set?k=a&v=1").send().await.status, 204);
     let monitor = redis.monitor().await;

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::json;
 use url::Url;
 
-use crate::harness::{Answer, Client, Instance, session_key};
+use crate::harness::{Answer, Client, Instance, PATIENT, session_key};
 
 /// A browser that knows domains (RFC 6265), at whatever host it goes to an instance by.
 struct Visitor {
@@ -129,8 +129,8 @@ async fn move_house(before: &str, after: &str, log_in_again: bool) {
     let (host, key) = ("www.shop.example.org", session_key());
     let env = |domain: &str| [("SESSION_KEYS", key.clone()), ("COOKIE_DOMAIN", domain.to_owned())];
     let redis = crate::harness::RedisServer::start().await;
-    let store = ("STORE", redis.url());
-    let with_store = |domain: &str| [env(domain).to_vec(), vec![store.clone()]].concat();
+    let patient = PATIENT.map(|(name, value)| (name, value.to_owned()));
+    let with_store = |domain: &str| [&env(domain)[..], &patient, &[("STORE", redis.url())]].concat();
     let mut instance = Instance::start(&with_store(before)).await;
     let mut visitor = Visitor::new();
     visitor.post(&instance, host, "/login?user=ada").await;

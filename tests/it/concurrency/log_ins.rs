@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::harness::{Answer, Browser, Fleet, record_key};
+use crate::harness::{Answer, Browser, Fleet, PATIENT, record_key};
 
 /// The cookie that an answer sets, as in `sid=…`.
 fn cookie(answer: &Answer) -> Option<String> {
@@ -41,7 +41,7 @@ async fn a_slow_read_from_before_a_log_in_says_nothing_about_the_cookie() {
 
 #[tokio::test]
 async fn a_log_in_form_clicked_twice_leaves_a_working_cookie_whichever_answer_comes_last() {
-    let fleet = Fleet::start(3).await;
+    let fleet = Fleet::start_with(3, &PATIENT).await;
     let mut silent = 0;
     for round in 0..50 {
         let browser = fleet.browser();
@@ -63,7 +63,7 @@ async fn a_log_in_form_clicked_twice_leaves_a_working_cookie_whichever_answer_co
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_write_with_a_dead_cookie_gives_way_to_a_log_in_that_was_faster() {
-    let fleet = Fleet::start(3).await;
+    let fleet = Fleet::start_with(3, &PATIENT).await;
     let (mut created, mut overtaken) = (0, 0);
     for round in 0..10 {
         let browser = fleet.browser();
@@ -113,7 +113,7 @@ return live";
 
 #[tokio::test]
 async fn after_a_log_in_nothing_with_the_dead_cookie_begins_a_session() {
-    let fleet = Fleet::start(3).await;
+    let fleet = Fleet::start_with(3, &PATIENT).await;
     let browser = fleet.browser();
     browser.get("/count").send().await;
     let dead = browser.cookie().expect("a session");

@@ -9,8 +9,10 @@ use crate::load::{Load, Plan, Rules};
 
 const BETWEEN: Duration = Duration::from_millis(150);
 
-/// Requests that meet an instance on its way out or in have no answer: nothing stands before it here.
-const DIRECT: Rules = Rules { may_break: u64::MAX, ..Rules::new() };
+/// Requests that meet an instance on its way out or in have no answer: nothing stands before it here. Limits have tests
+/// of their own.
+const DIRECT: Rules =
+    Rules { may_break: u64::MAX, budget: Duration::from_secs(3), plain: Duration::from_secs(1), ..Rules::new() };
 
 #[tokio::test]
 async fn instances_restarted_one_after_another_lose_no_session() {

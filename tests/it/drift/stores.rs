@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{BEHIND_A_PROXY, counts, events, events_of, from, handle, let_settle};
-use crate::harness::{Browser, Fleet, Instance, record_key};
+use crate::harness::{Browser, Fleet, Instance, PATIENT, record_key};
 use crate::until;
 
 async fn fleet(count: u8) -> Fleet {
-    Fleet::start_with(count, &BEHIND_A_PROXY).await
+    Fleet::start_with(count, &[&BEHIND_A_PROXY[..], &PATIENT].concat()).await
 }
 
 /// A session of a client at 192.0.2.1.
@@ -146,10 +146,11 @@ async fn broken_notes_of_what_was_seen_lose_no_session() {
     for address in ["198.51.100.1", "198.51.100.2"] {
         let me = from(browser.get("/me"), address).header("user-agent", "curl/8").send().await;
         assert_eq!((me.status, &me.json()["session"]), (200, &json!(true)));
-        let_settle().await;
+        let noted = async || fleet.redis.hash(&key).await.get("a").is_some_and(|known| known.starts_with(address));
+        until("its address is noted", noted).await;
     }
-    let events = events_of(&[&fleet.instances[0]], &session, 1).await;
-    assert!(events.iter().any(|event| event["to"] == "198.51.100.2"), "{events:#?}");
+    let is_second = |event: &Value| event["session"] == session && event["to"] == "198.51.100.2";
+    until("the second is told", async || events(&fleet.instances).iter().any(is_second)).await;
 }
 
 #[tokio::test]

@@ -75,13 +75,8 @@ async fn a_cookie_of_same_site_none_is_sent_with_both() {
 
 /// The counter in a frame of the shop on a page of `around`.
 async fn count_in_a_frame(site: &Site, tab: &Tab, around: &str) -> serde_json::Value {
-    show(
-        site,
-        tab,
-        around,
-        &format!("<iframe src='{}' onload='this.dataset.there = 1'></iframe>", site.at(SHOP, "/count")),
-    )
-    .await;
+    let frame = format!("<iframe src='{}' onload='this.dataset.there = 1'></iframe>", site.at(SHOP, "/count"));
+    show(site, tab, around, &frame).await;
     // Until then it is an empty one, which the driver would enter and lose.
     tab.until("document.querySelector('iframe').dataset.there").await;
     tab.enter_frame("iframe").await;

@@ -68,6 +68,11 @@ impl Stage {
     }
 }
 
+/// Of what Redis was asked, what was asked for sessions: its card an instance posts beside them, when it likes.
+pub(crate) fn of_sessions(lines: &[String]) -> impl Iterator<Item = &String> {
+    lines.iter().filter(|line| !line.contains(":fleet\""))
+}
+
 /// Makes two tests of each function that takes [`On`].
 macro_rules! on_each_store {
     ($($name:ident,)*) => {

@@ -21,6 +21,7 @@ mod failover;
 mod faults;
 mod lifecycle;
 mod load;
+mod log;
 mod nemesis;
 mod nginx;
 mod permissions;

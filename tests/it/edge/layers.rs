@@ -1,9 +1,7 @@
 //! Where the origin comes from, and where it goes: layers, extractors, peers.
 
 use std::convert::Infallible;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::routing::get;
@@ -14,6 +12,7 @@ use tokio::net::TcpListener;
 use tower::{Layer, Service, service_fn};
 
 use crate::harness::Client;
+use crate::log::Log;
 
 fn session_layer(trust: Trust, strip: bool) -> SessionLayer {
     let keys = KeyRing::random().expect("a key");
@@ -167,43 +166,19 @@ async fn a_unix_socket_is_trusted_by_choice_only() {
 
 #[tokio::test]
 async fn an_unknown_peer_is_trusted_by_nobody_and_that_is_said_once() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::start();
     for trust in [Trust::behind_ingress(), Trust::proxies("0.0.0.0/0", Forwarding::Forwarded).expect("a range")] {
         let layer = session_layer(trust, false);
-        let lines = log.lines("unknown_peer");
+        let lines = log.lines("unknown_peer").len();
         for _ in 0..5 {
             let (origin, _) = behind(&layer, request(None, &SAYS)).await;
             assert_eq!((origin.client, origin.https, origin.host.as_deref()), (None, false, Some("app.example")));
         }
-        assert_eq!(log.lines("unknown_peer"), lines + 1);
+        assert_eq!(log.lines("unknown_peer").len(), lines + 1);
     }
     // Who believes nobody has no use for the peer.
     behind(&session_layer(Trust::Peer, false), request(None, &SAYS)).await;
-    assert_eq!(log.lines("unknown_peer"), 2);
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self, word: &str) -> usize {
-        let text = String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
-        text.lines().filter(|line| line.contains(word)).count()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    assert_eq!(log.lines("unknown_peer").len(), 2);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Chromium, Instance, Nginx, NginxSettings, raw};
+use crate::until;
 
 const README: &str = include_str!("../../../nginx/README.md");
 
@@ -150,8 +151,8 @@ async fn a_browser_that_speaks_http_2_with_nginx_is_seen_over_https() {
         tab.open(format!("https://shop.example.com:{}/probe", edge.tls_port())).await;
         let seen = json!({ "client_ip": "127.0.0.1", "scheme": "https", "host": "shop.example.com" });
         assert_eq!(tab.json().await, seen);
-        let log = edge.access_log();
-        assert!(log.iter().any(|line| line.contains("GET /probe HTTP/2.0")), "{log:?}");
+        let logged = async || edge.access_log().iter().any(|line| line.contains("GET /probe HTTP/2.0"));
+        until("the request is logged as one of HTTP/2", logged).await;
         tab.open(format!("https://shop.example.com:{}/count", edge.tls_port())).await;
         let cookie = tab.cookies().await.into_iter().find(|cookie| cookie["name"] == "sid").expect("a cookie");
         assert_eq!(cookie["secure"], true, "{cookie}");

@@ -17,7 +17,7 @@ async fn sigterm_lets_requests_in_flight_end_and_exits_0() {
     browser.get("/count").send().await;
     let monitor = fleet.redis.monitor().await;
     let slow = tokio::spawn(browser.get("/slow?ms=300&k=a&v=b").send());
-    monitor.heard("HGETALL", 1).await;
+    monitor.heard("\"HGETALL\" \"stickless:s:", 1).await;
     let status = fleet.instances[0].terminate().await;
     assert_eq!(status.code(), Some(0));
     assert_eq!(slow.await.expect("no panic").status, 204);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{On, Stage, on_each_store};
+use super::{On, Stage, of_sessions, on_each_store};
 use crate::harness::{Browser, record_key};
 
 on_each_store! {
@@ -93,7 +93,8 @@ async fn a_read_outside_the_threshold_writes_nothing() {
         assert_eq!(browser.get(path).send().await.status, 200);
     }
     sleep(Duration::from_millis(50)).await;
-    let commands: Vec<_> = monitor.stop().await.iter().map(|line| command(line)).collect();
+    let lines = monitor.stop().await;
+    let commands: Vec<_> = of_sessions(&lines).map(|line| command(line)).collect();
     assert_eq!(commands, ["HGETALL", "PTTL"].repeat(4));
     assert!(left(&stage, &key).await <= 60_000);
 }

@@ -71,7 +71,7 @@ async fn a_slow_request_does_not_bring_a_destroyed_session_back(on: On) {
     let reads = stage.monitor().await;
     let slow = tokio::spawn(browser.get("/slow?ms=1000&k=a&v=b").send());
     match reads {
-        Some(reads) => reads.heard("HGETALL", 1).await,
+        Some(reads) => reads.heard("\"HGETALL\" \"stickless:s:", 1).await,
         // In memory nobody can look.
         None => sleep(Duration::from_millis(300)).await,
     }

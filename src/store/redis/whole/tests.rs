@@ -86,8 +86,9 @@ fn bulk_string() -> impl Strategy<Value = Value> {
 fn reply() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Nil),
+        // Without OK, which is a value of its own.
         any::<i64>().prop_map(Value::Int),
-        "[A-Za-z ]{0,9}".prop_map(Value::SimpleString),
+        "[a-z ]{0,9}".prop_map(Value::SimpleString),
         bulk_string(),
     ];
     let nested = leaf.prop_recursive(3, 40, 8, |inner| vec(inner, 0..8).prop_map(Value::Array));
@@ -107,7 +108,7 @@ fn flat(reply: &Value) -> Option<Vec<Vec<u8>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_reply_comes_out_as_it_went_in_and_what_is_flat_in_one_piece(

@@ -1,63 +1,13 @@
 //! What is logged, one line for a cause.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use stickless::store::{Budget, Store as _};
 use tokio::time::{Instant, sleep};
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::super::wire::{Fault, time};
 use super::{moves_to, ms, on_the_first_of_two};
-
-/// The log of this thread, where all tasks of a test run.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self, what: &str) -> Vec<String> {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).lines().filter(|line| line.contains(what)).map(str::to_owned).collect()
-    }
-
-    /// Waits for so many lines; nothing follows them.
-    async fn expect(&self, what: &str, count: usize) -> Vec<String> {
-        let begun = Instant::now();
-        while self.lines(what).len() < count {
-            assert!(begun.elapsed() < Duration::from_secs(7), "{:#?}", self.lines(""));
-            sleep(ms(5)).await;
-        }
-        sleep(ms(50)).await;
-        let lines = self.lines(what);
-        assert_eq!(lines.len(), count, "{lines:#?}");
-        lines
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use crate::log::Log;
 
 #[tokio::test]
 async fn a_new_master_whose_clock_is_off_is_warned_of_once_and_a_right_one_is_not() {

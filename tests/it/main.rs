@@ -31,6 +31,7 @@ mod secrets;
 mod settings;
 mod spy;
 mod tls;
+mod unhurried;
 mod users;
 mod wait;
 

@@ -8,7 +8,8 @@ use tokio::time::sleep;
 
 use crate::acts::{assert_kept, behaves};
 use crate::cluster::follow_a_slot;
-use crate::harness::{Cluster, Fleet, RedisServer, Replicated};
+use crate::harness::{Fleet, RedisServer};
+use crate::unhurried;
 
 const DOCS: &str = include_str!("../../docs/redis.md");
 const PASSWORD: &str = "hunter2hunter2";
@@ -116,7 +117,7 @@ async fn what_may_be_left_out_of_the_permissions_is_missed_by_no_user() {
 #[tokio::test]
 async fn on_a_cluster_too_the_permissions_of_the_documentation_are_enough() {
     let [rules, more, _] = rules();
-    let cluster = Cluster::start().await;
+    let cluster = unhurried::cluster(&[]).await;
     let rules = [rules, more.clone()].concat();
     for node in &cluster.nodes {
         grant(node, &rules).await;
@@ -144,7 +145,7 @@ async fn under_sentinel_too_the_permissions_of_the_documentation_are_enough() {
     let [mut rules, _, sentinels] = rules();
     // Where writes wait for replicas.
     rules.push("+wait".to_owned());
-    let servers = Replicated::start().await;
+    let servers = unhurried::replicated(&[]).await;
     for node in &servers.nodes {
         grant(&node.server, &rules).await;
     }

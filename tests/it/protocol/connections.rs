@@ -79,7 +79,7 @@ async fn concurrent_calls_share_one_connection() {
 async fn three_time_outs_in_a_row_redial_and_two_do_not() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = connected(wire.builder().attempts(1).timeout(ms(200))).await;
+    let store = connected(wire.builder().attempts(1).timeout(ms(500))).await;
     let subject = Subject::with(&store, &[]).await;
     let time_out = async || subject.try_load().await.expect_err("frozen").kind();
     for _ in 0..2 {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use stickless::UnavailableKind;
-use stickless::store::{Act, Budget, Loaded, Store};
+use stickless::store::{Act, Budget, Loaded, RedisStore, Store};
 use tokio::time::sleep;
 
 use super::wire::{Fault, Wire, connected, time};
@@ -14,37 +14,40 @@ const LATE: Duration = Duration::from_millis(400);
 const LIMIT: Duration = Duration::from_millis(200);
 
 /// Of a call that is tried again: when what was held is let go, the second attempt has most of its time left.
-const LONG_LIMIT: Duration = Duration::from_millis(400);
-const HELD: Duration = Duration::from_millis(500);
+const LONG_LIMIT: Duration = Duration::from_secs(1);
+const HELD: Duration = Duration::from_millis(1300);
+const LONG_BUDGET: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn a_write_that_failed_is_not_done_later_though_it_is_delivered_later() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
     let store = connected(wire.builder().attempts(1).timeout(LIMIT)).await;
-    let subject = Subject::with(&store, &[("a", "1"), ("n", "1")]).await;
-    let before = subject.settled().await;
+    // What is to succeed has the usual time.
+    let usual = connected(RedisStore::builder(server.unix_url())).await;
+    let known = Subject::with(&usual, &[("a", "1"), ("n", "1")]).await;
+    let (before, subject) = (known.settled().await, Subject { store: &store, handle: known.handle });
     for act in [Act::Apply(add("n", 1)), Act::Apply(set("a", "2")), Act::Apply(log_in("ann")), Act::Destroy, Act::Bury]
     {
         wire.next("EVALSHA", [Fault::Hold(LATE)]);
         let failed = subject.try_act(1, act.clone()).await.expect_err("no answer in time");
         assert_eq!(failed.kind(), UnavailableKind::TimedOut);
         sleep(LATE).await;
-        assert_eq!(subject.settled().await, before, "{act:?}");
+        assert_eq!(known.settled().await, before, "{act:?}");
     }
     let unborn = Subject::new(&store);
     wire.next("EVALSHA", [Fault::Hold(LATE)]);
     let failed = unborn.try_act(1, Act::Create(create(&[]))).await.expect_err("no answer in time");
     assert_eq!(failed.kind(), UnavailableKind::TimedOut);
     sleep(LATE).await;
-    assert_eq!(unborn.load().await, Loaded::Missing);
+    assert_eq!(Subject { store: &usual, ..unborn }.load().await, Loaded::Missing);
 }
 
 #[tokio::test]
 async fn a_late_attempt_does_nothing_and_the_next_one_does_it_once() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = connected(wire.builder().timeout(LONG_LIMIT)).await;
+    let store = connected(wire.builder().timeout(LONG_LIMIT).budget(LONG_BUDGET)).await;
     let subject = Subject::with(&store, &[("n", "1")]).await;
     let monitor = server.monitor().await;
     wire.next("EVALSHA", [Fault::Hold(HELD)]);
@@ -64,7 +67,7 @@ async fn a_late_attempt_does_nothing_and_the_next_one_does_it_once() {
 async fn an_attempt_that_was_done_but_answered_late_is_recognised_by_the_next_one() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = connected(wire.builder().timeout(LONG_LIMIT)).await;
+    let store = connected(wire.builder().timeout(LONG_LIMIT).budget(LONG_BUDGET)).await;
     let subject = Subject::with(&store, &[]).await;
     wire.next("EVALSHA", [Fault::HoldReply(HELD)]);
     assert_eq!(done(&subject.apply(1, add("n", 1)).await).value, Some(1));

@@ -100,7 +100,7 @@ async fn a_hit_costs_no_second_look_and_a_miss_one() {
 async fn a_refusal_by_a_replica_is_unavailable_and_never_gone() {
     let server = RedisServer::start().await;
     for act in [Act::Destroy, slide(HOUR), Act::Apply(set("a", "1"))] {
-        let store = connected(RedisStore::builder(server.unix_url()).budget(Duration::from_millis(200))).await;
+        let store = connected(RedisStore::builder(server.unix_url()).budget(Duration::from_secs(1))).await;
         let subject = Subject::with(&store, &[]).await;
         server.cli(&["FLUSHALL"]).await;
         demote(&server).await;
@@ -121,7 +121,7 @@ async fn an_old_copy_on_a_replica_supersedes_nothing_and_conflicts_with_nothing(
         (2, Act::Create(create(&[]))),
     ];
     for (generation, act) in acts {
-        let store = connected(RedisStore::builder(server.unix_url()).budget(Duration::from_millis(200))).await;
+        let store = connected(RedisStore::builder(server.unix_url()).budget(Duration::from_secs(1))).await;
         let subject = Subject::of_generation(&store, 2, &[("a", "true")]).await;
         demote(&server).await;
         assert_eq!(kind(subject.try_act(generation, act.clone()).await), UnavailableKind::NotMaster, "{act:?}");

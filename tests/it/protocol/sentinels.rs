@@ -19,12 +19,12 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// How long a store that is told of a switch may take for it: much less than until the Sentinels would be asked, or as
-/// long as a few looks take on a slow machine. A look is two processes and a write.
+/// How long a store that is told of a switch may take for it: much less than until the Sentinels would be asked,
+/// which is not before 3.75 s, or as long as a few looks take on a slow machine. A look is two processes and a write.
 async fn at_once(store: &RedisStore, server: &RedisServer) -> Duration {
     let begun = Instant::now();
     is_on(store, server).await;
-    ms(200).max(begun.elapsed() * 5)
+    ms(1000).max(begun.elapsed() * 5)
 }
 
 /// Writes until a write is on this server; how long it took.
@@ -77,7 +77,7 @@ async fn after_an_announced_switch_the_answers_of_sentinels_that_lag_behind_are_
     let store = council.store(council.builder(3)).await;
     council.switch(2, &b);
     moves_to(&store, &b).await;
-    for _ in 0..5 {
+    for _ in 0..2 {
         // It makes them all be asked.
         let failed = Subject::new(&store).try_load().await.expect_err("they name another");
         assert_eq!(failed.kind(), UnavailableKind::Unconfirmed);
@@ -120,7 +120,7 @@ async fn a_switch_interrupts_an_attempt_that_hangs() {
 #[tokio::test]
 async fn a_flood_of_errors_does_not_delay_a_switch() {
     let (a, b, council) = on_the_first_of_two().await;
-    let store = council.store(council.builder(3)).await;
+    let store = council.store(council.builder(3).budget(ms(10_000))).await;
     let subject = Subject::with(&store, &[]).await;
     a.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
     let flood =
@@ -130,8 +130,8 @@ async fn a_flood_of_errors_does_not_delay_a_switch() {
         council.switch(3, &b);
         moves_to(&store, &b).await
     });
-    // As long as the calls of the flood may take: it does not wait for them.
-    assert!(took < ms(1000), "{took:?}");
+    // Less than the calls of the flood may take: it does not wait for them.
+    assert!(took < ms(3000), "{took:?}");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn a_miss_is_not_believed_while_a_failover_is_announced() {
 #[tokio::test]
 async fn a_sentinel_that_does_not_reach_the_master_is_none_of_those_who_confirm_a_miss() {
     let (_a, _b, council) = on_the_first_of_two().await;
-    let store = council.store(council.builder(3).budget(ms(300))).await;
+    let store = council.store(council.builder(3).budget(ms(1000))).await;
     let unknown = Subject::new(&store);
     for number in [1, 2] {
         council.sentinel(number).flags = "s_down,master";
@@ -259,10 +259,15 @@ async fn a_frozen_sentinel_costs_nothing() {
     };
     let (_, usual) = start().await;
     council.sentinel(1).silent = true;
-    let (store, took) = start().await;
+    let mut took = Duration::MAX;
+    for _ in 0..3 {
+        let (store, this) = start().await;
+        // What else the machine does can only add to it.
+        took = took.min(this);
+        assert!(is_on(&store, &a).await);
+    }
     // Whoever waits for it does so for the time-out of a connection, or of a request.
     assert!(took < usual + ms(200), "{took:?}, {usual:?} with all of them");
-    assert!(is_on(&store, &a).await);
 }
 
 #[tokio::test]
@@ -276,7 +281,7 @@ async fn the_sentinels_have_credentials_of_their_own() {
 async fn a_service_that_no_sentinel_knows_is_named() {
     let (_a, _b, council) = on_the_first_of_two().await;
     council.each(|sentinel| sentinel.master = None);
-    let store = council.builder(3).budget(ms(100)).build().expect("a store");
+    let store = council.builder(3).budget(ms(1000)).build().expect("a store");
     let failed = store.ping(&Budget::default()).await.expect_err("no master");
     let source = std::error::Error::source(&failed).expect("a cause").to_string();
     assert!(source.contains("3 of 3 Sentinels answer, and none knows a master of \"main\""), "{source}");
@@ -286,7 +291,7 @@ async fn a_service_that_no_sentinel_knows_is_named() {
 async fn sentinels_that_refuse_to_answer_are_told_with_their_reason() {
     let (_a, _b, council) = on_the_first_of_two().await;
     council.each(|sentinel| sentinel.away = true);
-    let store = council.builder(3).budget(ms(100)).build().expect("a store");
+    let store = council.builder(3).budget(ms(1000)).build().expect("a store");
     let failed = store.ping(&Budget::default()).await.expect_err("no Sentinel");
     let source = std::error::Error::source(&failed).expect("a cause").to_string();
     assert_eq!(source, "none of 3 Sentinels answers: connection refused");

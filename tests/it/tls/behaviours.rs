@@ -6,9 +6,9 @@ use super::{LOOPBACK, authority, issued};
 use crate::acts::{assert_kept, behaves};
 use crate::cluster::follow_a_slot;
 use crate::harness::{
-    Authority, Browser, Cluster, Fleet, Instance, RedisServer, Replicated, ReplicatedSettings, Store, binary,
-    session_key,
+    Authority, Browser, Fleet, Instance, RedisServer, Replicated, ReplicatedSettings, Store, binary, session_key,
 };
+use crate::unhurried;
 
 /// An authority, and options of servers whose certificate it signed.
 fn encrypted() -> (Authority, Vec<String>) {
@@ -81,9 +81,8 @@ async fn under_sentinel_over_tls_all_links_are_encrypted_and_a_killed_master_log
 
 #[tokio::test]
 async fn on_a_cluster_over_tls_users_are_served_as_without_and_redirects_are_followed() {
-    let (authority, mut options) = encrypted();
-    options.extend(["--cluster-require-full-coverage", "no"].map(str::to_owned));
-    let cluster = Cluster::start_with(&options.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (authority, options) = encrypted();
+    let cluster = unhurried::cluster(&options.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let fleet = fleet(cluster, &authority, &[("STORE_BUDGET_MS", "8000")]).await;
     let browser = behaves(&fleet).await;
     follow_a_slot(&fleet).await;

@@ -5,7 +5,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::{LOOPBACK, answers, authority, instance, issued, trusting};
-use crate::harness::{Authority, Browser, Cluster, RedisServer, Replicated, ReplicatedSettings};
+use crate::harness::{Authority, Browser, RedisServer};
+use crate::unhurried;
 
 const ANOTHER: &str = "the server's certificate is for another name";
 
@@ -47,7 +48,7 @@ async fn a_master_that_sentinels_name_by_address_needs_a_name_that_its_certifica
     let authority = authority();
     let options = by_name(&authority);
     let args: Vec<&str> = options.iter().map(String::as_str).collect();
-    let servers = Replicated::start_with(ReplicatedSettings { args: &args, ..ReplicatedSettings::default() }).await;
+    let servers = unhurried::replicated(&args).await;
     assert_eq!(answers(&servers.url(), trusting(&authority).server_name("localhost")).await, Ok(()));
     // The Sentinels are dialled by name, and the master as they say.
     let instance = instance(&servers.url().replace(LOOPBACK, "localhost"), Some(&authority.certificate())).await;
@@ -63,7 +64,7 @@ async fn a_master_that_sentinels_name_by_address_needs_a_name_that_its_certifica
 async fn nodes_that_a_cluster_names_by_address_need_a_name_that_their_certificates_have() {
     let authority = authority();
     let options = by_name(&authority);
-    let cluster = Cluster::start_with(&options.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let cluster = unhurried::cluster(&options.iter().map(String::as_str).collect::<Vec<_>>()).await;
     assert_eq!(answers(&cluster.url(), trusting(&authority).server_name("localhost")).await, Ok(()));
     let instance = instance(&cluster.url().replace(LOOPBACK, "localhost"), Some(&authority.certificate())).await;
     let line = instance.logged("store_down").await;

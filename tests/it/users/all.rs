@@ -10,14 +10,14 @@ use stickless::users::News;
 use stickless::{Reason, Users};
 use tokio::time::timeout;
 
-use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many};
+use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, patient};
 use crate::harness::{Browser, Fleet};
 use crate::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_sessions_end_while_others_log_in_and_write_and_slide() {
     // Every use of a session slides it.
-    let env = [("SESSION_IDLE", "100"), ("SESSION_REFRESH_WITHIN", "100")];
+    let env = patient(&[("SESSION_IDLE", "100"), ("SESSION_REFRESH_WITHIN", "100")]);
     let fleet = Arc::new(Fleet::start_with(3, &env).await);
     for round in 0..5 {
         let before = many(&fleet, 20, "ada").await;

@@ -5,8 +5,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, user};
-use crate::harness::{Answer, Browser, Cluster, Fleet, Replicated, Store};
+use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, patient, user};
+use crate::harness::{Answer, Browser, Fleet, Store};
+use crate::lifecycle::of_sessions;
+use crate::unhurried;
 
 /// Rounds of the races; `STICKLESS_ROUNDS` asks for more.
 fn rounds() -> usize {
@@ -30,7 +32,7 @@ fn with_status(answers: &[(Browser, Option<Answer>)], status: u16) -> Vec<Browse
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_fifty_log_ins_at_once_a_cap_of_one_that_evicts_leaves_exactly_one() {
-    let fleet = Fleet::start_with(3, &[("SESSION_CAP", "1:evict")]).await;
+    let fleet = Fleet::start_with(3, &patient(&[("SESSION_CAP", "1:evict")])).await;
     evicts_all_but_one(&fleet, rounds()).await;
     assert_all_have_a_deadline(&fleet.redis).await;
 }
@@ -47,7 +49,7 @@ async fn evicts_all_but_one<S: Store>(fleet: &Fleet<S>, rounds: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_fifty_log_ins_at_once_a_cap_of_one_that_refuses_admits_exactly_one() {
-    let fleet = Fleet::start_with(3, &[("SESSION_CAP", "1:refuse")]).await;
+    let fleet = Fleet::start_with(3, &patient(&[("SESSION_CAP", "1:refuse")])).await;
     admits_one_alone(&fleet, rounds()).await;
     assert_all_have_a_deadline(&fleet.redis).await;
 }
@@ -64,12 +66,9 @@ async fn admits_one_alone<S: Store>(fleet: &Fleet<S>, rounds: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_sentinel_and_on_a_cluster_a_cap_of_one_is_as_exact() {
-    // Fifty new sessions at once on two cores: it is the count that is judged here, not the time.
-    let patient = [("STORE_TIMEOUT_MS", "2000"), ("STORE_BUDGET_MS", "10000")];
-    let evict = [&patient[..], &[("SESSION_CAP", "1:evict")]].concat();
-    let refuse = [&patient[..], &[("SESSION_CAP", "1:refuse")]].concat();
+    let (evict, refuse) = (patient(&[("SESSION_CAP", "1:evict")]), patient(&[("SESSION_CAP", "1:refuse")]));
     let rounds = rounds().div_ceil(4);
-    let mut replicated = Fleet::start_on(Replicated::start().await, 3, &evict).await;
+    let mut replicated = Fleet::start_on(unhurried::replicated(&[]).await, 3, &evict).await;
     evicts_all_but_one(&replicated, rounds).await;
     replicated = Fleet::start_on(replicated.redis, 3, &refuse).await;
     assert_eq!(replicated.browser().get("/readyz").send().await.status, 200);
@@ -77,7 +76,7 @@ async fn under_sentinel_and_on_a_cluster_a_cap_of_one_is_as_exact() {
     admits_one_alone(&replicated, rounds).await;
     drop(replicated);
 
-    let mut cluster = Fleet::start_on(Cluster::start().await, 3, &evict).await;
+    let mut cluster = Fleet::start_on(unhurried::cluster(&[]).await, 3, &evict).await;
     evicts_all_but_one(&cluster, rounds).await;
     cluster = Fleet::start_on(cluster.redis, 3, &refuse).await;
     clear(&cluster).await;
@@ -93,7 +92,7 @@ async fn clear<S: Store>(fleet: &Fleet<S>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cap_of_three_is_as_exact_as_one_of_one() {
     for (cap, admitted) in [("3:evict", None), ("3:refuse", Some(3))] {
-        let fleet = Fleet::start_with(3, &[("SESSION_CAP", cap)]).await;
+        let fleet = Fleet::start_with(3, &patient(&[("SESSION_CAP", cap)])).await;
         for round in 0..rounds().div_ceil(4) {
             let answers = at_once(&fleet, 30, &format!("ada{round}")).await;
             let came = with_status(&answers, 204);
@@ -106,7 +105,7 @@ async fn a_cap_of_three_is_as_exact_as_one_of_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_instance_killed_in_the_middle_exceeds_no_cap() {
     for cap in ["1:evict", "1:refuse"] {
-        let mut fleet = Fleet::start_with(3, &[("SESSION_CAP", cap)]).await;
+        let mut fleet = Fleet::start_with(3, &patient(&[("SESSION_CAP", cap)])).await;
         for round in 0..rounds().div_ceil(2) {
             let name = format!("ada{round}");
             let killing = async {
@@ -176,14 +175,14 @@ async fn a_newcomer_beyond_the_cap_is_refused_and_keeps_what_they_had() {
 
 #[tokio::test]
 async fn a_refusal_costs_no_more_than_a_look_at_those_who_are_in() {
-    let fleet = Fleet::start_with(1, &[("SESSION_CAP", "1:refuse")]).await;
+    let fleet = Fleet::start_with(1, &patient(&[("SESSION_CAP", "1:refuse")])).await;
     let _in = logged_in(&fleet, 0, "ada").await;
     let monitor = fleet.redis.monitor().await;
     let refused = join_all((0..50).map(|_| fleet.browser().post("/login?user=ada").send())).await;
     assert!(refused.iter().all(|answer| answer.status == 403));
     // A place is asked for, in vain, and the record of the one who is in is read: nothing of that again and again.
     let lines = monitor.stop().await;
-    let sent: Vec<_> = lines.iter().filter(|line| !line.contains(" lua] ")).collect();
+    let sent: Vec<_> = of_sessions(&lines).filter(|line| !line.contains(" lua] ")).collect();
     let asked = |command: &str| sent.iter().filter(|line| line.contains(&format!("] \"{command}\""))).count();
     assert_eq!((asked("EVALSHA"), asked("HGETALL")), (50, 50), "{lines:#?}");
 }

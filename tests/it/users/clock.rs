@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{alive, assert_all_have_a_deadline, devices, logged_in, own, user};
+use super::{alive, assert_all_have_a_deadline, devices, logged_in, own, patient, user};
 use crate::harness::{Browser, Fleet, RedisServer, TurnedRedis};
 use crate::until;
 
@@ -57,7 +57,7 @@ async fn over_hours_a_roster_slides_with_those_who_are_used_and_forgets_the_othe
 
 #[tokio::test]
 async fn of_a_user_who_logs_in_all_the_time_no_more_are_listed_than_are_alive() {
-    let mut fleet = fleet(&[("SESSION_IDLE", "600")]).await;
+    let mut fleet = fleet(&patient(&[("SESSION_IDLE", "600")])).await;
     let lasting = logged_in(&fleet, 0, "ada").await;
     lasting.post("/remember-me?days=10").send().await;
     super::many(&fleet, 150, "ada").await;

@@ -4,8 +4,11 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{alive, assert_all_have_a_deadline, devices, ended, logged_in, many, own, user};
-use crate::harness::{Browser, Cluster, Fleet, Replicated, Store, percent, record_key};
-use crate::until;
+use crate::harness::{Browser, Fleet, Store, percent, record_key};
+use crate::{unhurried, until};
+
+/// More than a failover takes that nobody asked for.
+const BUDGET: [(&str, &str); 1] = [("STORE_BUDGET_MS", "8000")];
 
 #[tokio::test]
 async fn twenty_sessions_are_listed_and_one_the_others_and_all_are_ended() {
@@ -16,13 +19,13 @@ async fn twenty_sessions_are_listed_and_one_the_others_and_all_are_ended() {
 
 #[tokio::test]
 async fn under_sentinel_too_sessions_are_listed_and_one_the_others_and_all_are_ended() {
-    let fleet = Fleet::start_on(Replicated::start().await, 3, &[]).await;
+    let fleet = Fleet::start_on(unhurried::replicated(&[]).await, 3, &BUDGET).await;
     listed_and_ended(&fleet).await;
 }
 
 #[tokio::test]
 async fn on_a_cluster_too_sessions_are_listed_and_one_the_others_and_all_are_ended() {
-    let fleet = Fleet::start_on(Cluster::start().await, 3, &[]).await;
+    let fleet = Fleet::start_on(unhurried::cluster(&[]).await, 3, &BUDGET).await;
     listed_and_ended(&fleet).await;
 }
 

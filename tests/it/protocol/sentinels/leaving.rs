@@ -14,6 +14,7 @@ use crate::until;
 
 /// The second node knows all that the first one knows, and is a master.
 async fn copy(council: &Council, a: &RedisServer, b: &RedisServer) {
+    a.cli(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]).await;
     b.cli(&["REPLICAOF", "127.0.0.1", &a.port().to_string()]).await;
     let begun = Instant::now();
     while b.cli(&["DBSIZE"]).await != a.cli(&["DBSIZE"]).await {
@@ -48,7 +49,8 @@ async fn a_log_out_that_the_old_master_acknowledges_after_a_switch_is_final_when
 #[tokio::test]
 async fn a_log_out_while_others_are_repeated_is_known_to_the_new_master_at_once() {
     let (a, b, council) = on_the_first_of_two().await;
-    let store = council.store(council.builder(3).early_switch(true)).await;
+    let patient = council.builder(3).early_switch(true).connect_timeout(ms(2000)).budget(ms(5000));
+    let store = council.store(patient).await;
     let (earlier, subject) = (Subject::with(&store, &[]).await, Subject::with(&store, &[]).await);
     copy(&council, &a, &b).await;
     done(&earlier.act(1, Act::Destroy).await);
@@ -59,8 +61,7 @@ async fn a_log_out_while_others_are_repeated_is_known_to_the_new_master_at_once(
     council.announce(1, "+selected-slave", &slave);
     until("the others are under way", async || wire.seen("EVAL") > sent).await;
     done(&subject.act(1, Act::Destroy).await);
-    // Before those that were late are looked for once more, a second after the others.
-    let begun = Instant::now();
-    until("the new master knows of it", async || knows(&b, &subject).await).await;
-    assert!(begun.elapsed() < ms(1000), "{:?}", begun.elapsed());
+    // It waited for the new master: of what the old one had acknowledged meanwhile that would be told later, by repeating.
+    assert!(knows(&b, &subject).await);
+    assert_eq!(wire.seen("EVAL"), sent + 1);
 }

@@ -133,6 +133,17 @@ impl Load {
 /// the bound proves it; whatever is not about time must hold in each.
 pub(crate) const TRIES: usize = 3;
 
+/// Goes through rounds until one proves what they are for; the others say why not in what they print: one was late, or the
+/// servers did something else.
+pub(crate) async fn in_rounds(round: impl AsyncFn() -> bool) {
+    for _ in 0..TRIES {
+        if round().await {
+            return;
+        }
+    }
+    panic!("not proved in any of {TRIES} rounds");
+}
+
 /// Tests that measure time, or load the machine, take turns.
 pub(crate) async fn alone() -> SemaphorePermit<'static> {
     static LOUD: Semaphore = Semaphore::const_new(1);

@@ -97,8 +97,18 @@ impl Verdict {
     }
 
     /// Nothing was violated but the bounds on time.
-    pub(crate) fn is_only_late(&self) -> bool {
+    fn is_only_late(&self) -> bool {
         !self.violations.is_empty() && self.violations.iter().all(|it| matches!(it.rule, Rule::Budget | Rule::Plain))
+    }
+
+    /// Whether the bounds on time hold; all else must.
+    #[track_caller]
+    pub(crate) fn is_in_time(&self) -> bool {
+        let is_late = self.is_only_late();
+        if !is_late {
+            self.assert_clean();
+        }
+        !is_late
     }
 
     /// And every request was answered as if nothing had happened.

@@ -200,6 +200,25 @@ fn a_log_out_that_does_not_hold_is_seen() {
 }
 
 #[test]
+fn a_name_that_was_refused_may_be_there_and_stays_there() {
+    let refused = || {
+        let mut forger = Forger::of(1, Role::Stays);
+        forger.sets("a").answer(Op::LogIn("u1".into()), 204, Value::Null).refused(Op::Name("u1".into())).count(1);
+        forger
+    };
+    let nameless = json!({ "data": { "n": 1 } });
+    assert_eq!(refused().dump("u1", 1, &[]).dump("u1", 1, &[]).violated(), []);
+    assert_eq!(refused().answer(Op::Dump, 200, nameless.clone()).violated(), []);
+    assert_eq!(refused().dump("u2", 1, &[]).violated(), [Rule::Leak]);
+    let empty = json!({ "data": {} });
+    assert_eq!(refused().answer(Op::Dump, 200, empty.clone()).violated(), [Rule::LoggedOut]);
+    let mut nothing = Forger::of(1, Role::Stays);
+    nothing.sets("a").answer(Op::LogIn("u1".into()), 204, Value::Null).refused(Op::Name("u1".into()));
+    assert_eq!(nothing.answer(Op::Dump, 200, empty).violated(), []);
+    assert_eq!(refused().dump("u1", 1, &[]).answer(Op::Dump, 200, nameless).violated(), [Rule::Lost]);
+}
+
+#[test]
 fn anothers_user_name_or_cookie_is_seen() {
     assert_eq!(Forger::settled(1).me("u2", 1).violated(), [Rule::Leak]);
     assert_eq!(Forger::settled(1).dump("u2", 1, &[]).violated(), [Rule::Leak]);

@@ -30,6 +30,8 @@ struct Ended {
 struct Session {
     user: String,
     name: Option<String>,
+    /// One of which it is not known whether it was set.
+    maybe_name: Option<String>,
     count: u64,
     /// Additions whose fate is unknown.
     uncertain: u64,
@@ -110,6 +112,7 @@ impl<'a> Replay<'a> {
             return self.lose(event);
         }
         self.with(|_, session| match &event.op {
+            Op::Name(name) => session.maybe_name = Some(name.clone()),
             Op::Count => session.uncertain += 1,
             Op::Append(value) => {
                 session.maybe.insert(*value);
@@ -152,8 +155,11 @@ impl<'a> Replay<'a> {
     fn dump(&mut self, event: &Event, data: &Value) {
         let losing = self.rules.losing(event).is_some();
         let Some(session) = self.session.as_mut().filter(|session| !session.leaving) else { return };
-        if data.as_object().is_none_or(serde_json::Map::is_empty) {
+        if data.as_object().is_none_or(serde_json::Map::is_empty) && session.holds_something() {
             return self.lose(event);
+        }
+        if data["name"].is_string() && data["name"].as_str() == session.maybe_name.as_deref() {
+            session.name = session.maybe_name.take();
         }
         if data["name"].as_str() != session.name.as_deref() && !data["name"].is_null() {
             self.verdict.violate(Rule::Leak, event, "another's name");
@@ -210,6 +216,10 @@ fn may_be_lost(event: &Event, session: &Session, rules: &Rules<'_>) -> bool {
 }
 
 impl Session {
+    fn holds_something(&self) -> bool {
+        self.name.is_some() || self.count > 0 || !self.list.is_empty()
+    }
+
     fn append(&mut self, value: u64, at_risk: bool) {
         if at_risk {
             self.maybe.insert(value);

@@ -16,11 +16,16 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// For many calls at once: none is given up because the others take their time.
+async fn patient(wire: &Wire) -> RedisStore {
+    connected(wire.builder().timeout(ms(5_000)).budget(ms(10_000))).await
+}
+
 #[tokio::test]
 async fn a_hundred_dropped_calls_leave_the_connection_usable_and_no_reply_is_mixed_up() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = connected(wire.builder().timeout(ms(5_000)).budget(ms(10_000))).await;
+    let store = patient(&wire).await;
     let subjects = join_all((0..20).map(|number: usize| {
         let (store, number) = (&store, number.to_string());
         async move { Subject::with(store, &[("mine", &number)]).await }
@@ -69,7 +74,7 @@ async fn a_call_dropped_at_any_moment_is_done_once_or_not_at_all() {
 async fn concurrent_calls_share_one_connection() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = wire.store().await;
+    let store = patient(&wire).await;
     let subject = Subject::with(&store, &[]).await;
     join_all((0..100).map(|_| subject.apply(1, add("n", 1)))).await;
     assert_eq!((subject.data().await, wire.connections()), (map(&[("n", "100")]), 1));
@@ -109,7 +114,7 @@ async fn three_time_outs_in_a_row_redial_and_two_do_not() {
 async fn one_dead_connection_makes_one_new_one_however_many_calls_it_fails() {
     let server = RedisServer::start().await;
     let wire = Wire::to(&server);
-    let store = wire.store().await;
+    let store = patient(&wire).await;
     let subject = Subject::with(&store, &[]).await;
     wire.next("EVALSHA", [Fault::LoseReply]);
     // No more than a record recognises: those that were in flight are all sent twice.

@@ -46,9 +46,9 @@ pub(super) fn loaded(hash: &Value, pttl: &Value) -> Result<Loaded, Unavailable> 
             [b'o'] => record.life.own = *value == b"1",
             [b'e'] => record.life.end = Some(moment("e", value)?),
             [b'u'] => record.user = Some(text(value)?.to_owned()),
-            [b'a'] => record.seen.addresses = Lately::from_lines(noted_text(value)),
-            [b'h'] => record.seen.agents = Lately::from_lines(noted_text(value)),
-            [b'd'] => noted(&mut record.seen, &noted_text(value)),
+            [b'a'] => record.seen.addresses = Lately::from_lines(noted_text(value).to_owned()),
+            [b'h'] => record.seen.agents = Lately::from_lines(noted_text(value).to_owned()),
+            [b'd'] => noted(&mut record.seen, value),
             // What is not as we write it counts as none, and is written anew.
             [b'm'] => record.membership = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()),
             // The version was read; sizes and recognised writes are the scripts' own; other fields are a later version's.
@@ -75,8 +75,8 @@ fn left(pttl: &Value) -> Result<Duration, Unavailable> {
 }
 
 /// What is noted of what was seen. It decides nothing, so what cannot be read counts as not noted.
-fn noted(seen: &mut Seen, value: &str) {
-    let mut numbers = value.split(' ').map_while(|number| number.parse::<u64>().ok());
+fn noted(seen: &mut Seen, value: &[u8]) {
+    let mut numbers = value.split(|byte| *byte == b' ').map_while(digits);
     let mut next = || numbers.next().unwrap_or_default();
     seen.at = Timestamp::from_millis(next());
     let mut count = || u32::try_from(next()).unwrap_or(u32::MAX);
@@ -84,16 +84,23 @@ fn noted(seen: &mut Seen, value: &str) {
 }
 
 /// What is noted decides nothing: what is no text counts as not noted.
-fn noted_text(value: &[u8]) -> String {
-    std::str::from_utf8(value).unwrap_or_default().to_owned()
+fn noted_text(value: &[u8]) -> &str {
+    std::str::from_utf8(value).unwrap_or_default()
 }
 
 fn moment(field: &str, value: &[u8]) -> Result<Timestamp, Unavailable> {
     number(field, value).map(Timestamp::from_millis)
 }
 
-fn number<N: std::str::FromStr>(field: &str, value: &[u8]) -> Result<N, Unavailable> {
-    text(value)?.parse().map_err(|_| corrupt(&format!("field {field} is not a number")))
+fn number<N: TryFrom<u64>>(field: &str, value: &[u8]) -> Result<N, Unavailable> {
+    let number = digits(value).and_then(|number| N::try_from(number).ok());
+    number.ok_or_else(|| corrupt(&format!("field {field} is not a number")))
+}
+
+fn digits(text: &[u8]) -> Option<u64> {
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let number = text.iter().try_fold(0_u64, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?));
+    number.filter(|_| !text.is_empty())
 }
 
 /// Of a field that decides.

@@ -123,10 +123,15 @@ impl Replies {
     /// Takes in what has come; nothing is the end.
     fn take_in(&mut self, bytes: &[u8]) {
         self.ended = bytes.is_empty();
-        self.begun.extend_from_slice(bytes);
-        let mut whole = 0;
+        let mut begun = std::mem::take(&mut self.begun);
+        // Replies that came whole are not copied before they are looked at.
+        let alone = begun.is_empty();
+        if !alone {
+            begun.extend_from_slice(bytes);
+        }
+        let (come, mut whole) = (if alone { bytes } else { &begun }, 0);
         while !self.foreign {
-            let reply = &self.begun[whole..];
+            let reply = &come[whole..];
             match self.scan.go_on(reply) {
                 Ok(false) => break,
                 Ok(true) => {
@@ -138,14 +143,17 @@ impl Replies {
             }
         }
         if self.foreign || self.ended {
-            self.ready.extend_from_slice(&self.begun[whole..]);
-            whole = self.begun.len();
+            self.ready.extend_from_slice(&come[whole..]);
+            whole = come.len();
         }
-        if whole == self.begun.len() {
-            empty(&mut self.begun);
+        if alone {
+            begun.extend_from_slice(&bytes[whole..]);
+        } else if whole < begun.len() {
+            begun.drain(..whole);
         } else {
-            self.begun.drain(..whole);
+            empty(&mut begun);
         }
+        self.begun = begun;
     }
 }
 

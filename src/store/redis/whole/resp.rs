@@ -32,6 +32,15 @@ impl Scan {
     pub(super) fn go_on(&mut self, bytes: &[u8]) -> Result<bool, Foreign> {
         while self.missing > 0 {
             let rest = &bytes[self.length..];
+            if let Some((head, length)) = bulk(rest) {
+                let end = head + length + 2;
+                if end > rest.len() {
+                    return Ok(false);
+                }
+                self.length += end;
+                self.missing -= 1;
+                continue;
+            }
             let Some(Line { kind, text, length: mut end }) = line(rest)? else { return Ok(false) };
             let mut inside = 0;
             match kind {
@@ -74,6 +83,21 @@ struct Line<'a> {
     length: usize,
 }
 
+/// Of a bulk string, how long its line is, and how long it is itself. None where that takes a closer look: the length of
+/// nearly all that comes has three digits at most.
+#[inline]
+fn bulk(bytes: &[u8]) -> Option<(usize, usize)> {
+    let value = |digit: u8| usize::from(digit.wrapping_sub(b'0'));
+    let (head, length) = match *bytes {
+        [b'$', a, b'\r', b'\n', ..] => (4, [0, 0, value(a)]),
+        [b'$', a, b, b'\r', b'\n', ..] => (5, [0, value(a), value(b)]),
+        [b'$', a, b, c, b'\r', b'\n', ..] => (6, [value(a), value(b), value(c)]),
+        _ => return None,
+    };
+    let [hundreds, tens, ones] = length;
+    (hundreds.max(tens).max(ones) < 10).then_some((head, hundreds * 100 + tens * 10 + ones))
+}
+
 /// The first line, if it has come whole.
 fn line(bytes: &[u8]) -> Result<Option<Line<'_>>, Foreign> {
     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
@@ -113,7 +137,13 @@ fn inside(array: &[u8]) -> Option<Vec<&[u8]>> {
     let mut elements = Vec::with_capacity(count.min(array.len()));
     let mut at = head.length;
     for _ in 0..count {
-        let head = first(array.get(at..)?)?;
+        let rest = array.get(at..)?;
+        if let Some((head, length)) = bulk(rest) {
+            elements.push(rest.get(head..head + length)?);
+            at += head + length + 2;
+            continue;
+        }
+        let head = first(rest)?;
         at += head.length;
         match head.kind {
             b':' => elements.push(head.text),

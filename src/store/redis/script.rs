@@ -2,7 +2,6 @@
 
 mod reply;
 
-use std::fmt;
 use std::io::Write as _;
 
 use redis::{Cmd, RedisWrite as _};
@@ -12,7 +11,7 @@ use super::roster::RosterScripts;
 use crate::clock::{Timestamp, millis};
 use crate::delta::{Change, Delta};
 use crate::id::WriteId;
-use crate::record::{FORMAT_VERSION, Size};
+use crate::record::Size;
 use crate::store::roster::Membership;
 use crate::store::{Act, Apply, Create, Intent, Note, Write};
 
@@ -139,11 +138,9 @@ fn create_arguments(cmd: &mut Cmd, write: &Write, create: &Create) {
     let noted = u8::from(seen.clone().next().is_some());
     let (generation, idle, absolute) = (write.generation, millis(idle), create.absolute.map_or(0, millis));
     cmd.arg(write.id.as_bytes());
-    put(cmd, format_args!("{generation} {idle} {absolute} {noted}"));
-    cmd.arg("v").arg(FORMAT_VERSION).arg("g").arg(generation).arg("i").arg(idle);
+    numbers(cmd, &[generation.into(), idle, absolute, noted.into()]);
     let size = Size::of(create.data.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-    cmd.arg("n");
-    put(cmd, format_args!("{} {}", size.fields, size.bytes));
+    numbers(cmd, &[size.fields, size.bytes]);
     if own {
         cmd.arg("o").arg("1");
     }
@@ -165,7 +162,8 @@ fn create_arguments(cmd: &mut Cmd, write: &Write, create: &Create) {
 fn apply_arguments(cmd: &mut Cmd, write: &Write, apply: &Apply, first_sent: Option<Timestamp>) {
     let Apply { delta, add, expect, intent, limits } = apply;
     cmd.arg(write.id.as_bytes());
-    put(cmd, format_args!("{} {} {}", write.generation, limits.fields, limits.record));
+    let [fields, bytes] = [limits.fields, limits.record].map(|most| u64::try_from(most).unwrap_or(u64::MAX));
+    numbers(cmd, &[write.generation.into(), fields, bytes]);
     if let Some(sent) = first_sent {
         cmd.arg("sent").arg(sent.as_millis());
     }
@@ -228,11 +226,17 @@ fn delta_arguments(cmd: &mut Cmd, delta: &Delta) {
 
 /// The hash field of an application's key.
 fn field(cmd: &mut Cmd, key: &str) {
-    put(cmd, format_args!(".{key}"));
+    let mut argument = cmd.writer_for_next_arg();
+    // Into memory, so it cannot fail.
+    let _ = argument.write_all(b".").and_then(|()| argument.write_all(key.as_bytes()));
 }
 
-/// An argument as it is written, without a text of its own.
-fn put(cmd: &mut Cmd, argument: fmt::Arguments<'_>) {
-    // Into memory, so it cannot fail.
-    let _ = cmd.writer_for_next_arg().write_fmt(argument);
+/// Numbers with a blank between them, as one argument.
+fn numbers<N: itoa::Integer + Copy>(cmd: &mut Cmd, numbers: &[N]) {
+    let (mut argument, mut digits) = (cmd.writer_for_next_arg(), itoa::Buffer::new());
+    for (at, number) in numbers.iter().enumerate() {
+        let blank: &[u8] = if at > 0 { b" " } else { b"" };
+        // Into memory, so it cannot fail.
+        let _ = argument.write_all(blank).and_then(|()| argument.write_all(digits.format(*number).as_bytes()));
+    }
 }

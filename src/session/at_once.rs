@@ -41,8 +41,8 @@ impl Session {
             Ok::<_, Error>(known.then(|| held.read(key).map(str::to_owned)))
         })?;
         let Some(own) = own else {
-            let add = Add { key: key.to_owned(), by };
-            let done = visit.apply(Along { add: Some(add), ..Along::default() }).await?.done()?;
+            let along = Along { add: Some(Add { key: key.to_owned(), by }), ..Along::default() };
+            let done = visit.apply(along).await?.done()?;
             return done.value.ok_or_else(|| ErrorKind::NotANumber.into());
         };
         // The request's own change is what is added to, and no one else's: the sum is known here.
@@ -159,7 +159,7 @@ impl Visit {
     /// can be added to.
     async fn apply_take(&self, key: &str) -> Result<(), Error> {
         if self.held(|held| held.is_taken(key)) {
-            self.apply(Along::default()).await?.done()?;
+            Box::pin(self.apply(Along::default())).await?.done()?;
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ impl Visit {
         let intent = Intent::LogIn { user, idle, absolute, reissue: !late, membership: Some(membership) };
         let along = Along { intent: Some(intent), ..Along::default() };
         let handle = presented.id.handle();
-        match self.change(handle, presented.generation, along).await? {
+        match self.change(handle, presented.generation, along)?.await? {
             Outcome::Done(done) => {
                 let again = done.generation != presented.generation.saturating_add(1);
                 if again || self.held(|held| held.live().is_none()) {

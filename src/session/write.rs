@@ -1,6 +1,7 @@
 //! One write of a request to its session, with what is staged: changes the record that is there, creates one, or ends
 //! it.
 
+use std::future::Future;
 use std::time::Instant;
 
 use tokio::sync::SemaphorePermit;
@@ -70,13 +71,21 @@ impl Visit {
                 Standing::Stale { .. } | Standing::Ended => Err(ErrorKind::Ended),
             }
         })?;
-        match target {
-            Some((handle, generation)) => self.change(handle, generation, along).await,
-            None => self.create_as(Id::random()?, None, along.set, along.how).await.map(Outcome::Done),
+        if let Some((handle, generation)) = target {
+            let change = self.change(handle, generation, along)?;
+            return change.await;
         }
+        let id = Id::random()?;
+        Box::pin(self.create_as(id, None, along.set, along.how)).await.map(Outcome::Done)
     }
 
-    pub(super) async fn change(&self, handle: Handle, generation: u32, along: Along) -> Result<Outcome, Error> {
+    /// Changes the record. The write is made before the future is, which would have room for each of its parts twice.
+    pub(super) fn change(
+        &self,
+        handle: Handle,
+        generation: u32,
+        along: Along,
+    ) -> Result<impl Future<Output = Result<Outcome, Error>>, Error> {
         let staged = Staged::take(self);
         let mut delta = staged.delta.clone();
         if let Some((key, text)) = along.set {
@@ -84,17 +93,21 @@ impl Visit {
         }
         let intent = along.intent.unwrap_or(Intent::Keep);
         // A log-in tells the roster itself.
-        if delta.life.is_some() && !matches!(intent, Intent::LogIn { .. }) {
-            self.live_longer(handle, delta.life).await?;
-        }
+        let life = delta.life.filter(|_| !matches!(intent, Intent::LogIn { .. }));
         let apply = Apply { delta, add: along.add, expect: along.expect, intent, limits: self.layer().limits };
         let write = Write { handle, generation, id: WriteId::random()?, act: Act::Apply(apply) };
-        let outcome = self.send(&write, along.how).await?;
-        if let (Outcome::Done(done), Act::Apply(apply)) = (&outcome, write.act) {
-            staged.applied();
-            self.changed(*done, &apply);
-        }
-        Ok(outcome)
+        Ok(async move {
+            if life.is_some() {
+                // Boxed, like all that is seldom, so that the futures of what is frequent stay small.
+                Box::pin(self.live_longer(handle, life)).await?;
+            }
+            let outcome = self.send(&write, along.how).await?;
+            if let (Outcome::Done(done), Act::Apply(apply)) = (&outcome, &write.act) {
+                staged.applied();
+                self.changed(*done, apply);
+            }
+            Ok(outcome)
+        })
     }
 
     /// Carries a change that was applied over into what this request sees.
@@ -161,7 +174,7 @@ impl Visit {
         let done = self.send(&write, how).await?.done()?;
         let dead = self.held(|held| held.dead().cloned()).filter(|_| user.is_none());
         if let Some(dead) = &dead {
-            self.look_behind(write.handle, dead).await?;
+            Box::pin(self.look_behind(write.handle, dead)).await?;
         }
         staged.applied();
         let record = born(write, done, life);

@@ -34,6 +34,7 @@ mod waiter;
 mod whole;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,7 +179,8 @@ impl RedisStore {
                 sound(attempt.call(publish.clone()).await?)?;
                 Ok(())
             };
-            if attempts.run(&attempt, send).await?.is_some() {
+            let done = attempt.within(pin!(send)).await;
+            if attempts.came_to(&attempt, done)?.is_some() {
                 return Ok(());
             }
         }

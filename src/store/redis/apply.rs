@@ -3,6 +3,7 @@
 //! Each attempt bears the time after which it does nothing, and says since when the write may have been done already.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::time::Instant;
 
 use super::attempts::{Attempt, Attempts, Failure};
@@ -22,10 +23,11 @@ impl Shared {
         loop {
             let attempt = attempts.next().await?;
             // By the clock of the node that it is sent to.
-            let (sent, clock) = (Instant::now(), &attempt.shard.clock);
-            let not_after = clock.now().plus(attempt.limit);
-            let delivery = Delivery { not_after, first_sent: first_sent.map(|first| clock.ago(sent - first)) };
-            match attempts.run(&attempt, self.deliver(&attempt, &key, write, delivery)).await? {
+            let (sent, clock) = (attempt.begun.into_std(), &attempt.shard.clock);
+            let not_after = clock.at(sent).plus(attempt.limit);
+            let delivery = Delivery { not_after, first_sent: first_sent.map(|first| clock.before(first)) };
+            let delivered = attempt.within(pin!(self.deliver(&attempt, &key, write, delivery))).await;
+            match attempts.came_to(&attempt, delivered)? {
                 Some(Delivered::InTime(outcome)) => {
                     if let Outcome::Done(done) = &outcome {
                         self.nodes.ended.note(&key, &to_repeat(write, done), attempt.live.generation());
@@ -72,7 +74,7 @@ impl Shared {
         let script = self.scripts.of(&write.act);
         let send = async |known| attempt.call(script::command(script, known, key, write, delivery)).await;
         let reply = match send(true).await.and_then(sound) {
-            Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => sound(send(false).await?)?,
+            Err(error) if retry::remedy(&error).0 == Remedy::LoadScript => sound(Box::pin(send(false)).await?)?,
             reply => reply?,
         };
         let (now, reply) = script::parse(&reply)?;

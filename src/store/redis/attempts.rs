@@ -2,11 +2,13 @@
 //! time is over.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, RedisError, Value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, Timeout, sleep, timeout_at};
 
 use super::cluster::{self, REDIRECTS_MOST, Redirect};
 use super::link::{Link, Live};
@@ -63,18 +65,27 @@ pub(super) struct Attempts<'a> {
 pub(super) struct Attempt {
     pub(super) shard: Arc<Shard>,
     pub(super) live: Arc<Live>,
+    /// When it began, and how long it may take.
+    pub(super) begun: Instant,
     pub(super) limit: Duration,
     /// The owner of the slot, which is on its way to this node.
     asked_by: Option<Address>,
 }
 
 impl Attempt {
+    /// Carries out work within the attempt's limit. A reply that comes later is thrown away by the connection's driver; it
+    /// reaches nobody. The work is pinned where it is: to move it is to copy it, and it is large.
+    pub(super) fn within<'w, W: Future>(&self, work: Pin<&'w mut W>) -> Timeout<Pin<&'w mut W>> {
+        timeout_at(self.begun + self.limit, work)
+    }
+
     /// Sends a command; the reply may be an error of the server.
     pub(super) async fn call(&self, cmd: Cmd) -> Result<Value, RedisError> {
         if self.asked_by.is_none() {
             return self.live.connection().send_packed_command(&cmd).await;
         }
-        let replies = self.call_all(vec![cmd]).await?;
+        // Seldom: so it takes no room in the future of every call.
+        let replies = Box::pin(self.call_all(vec![cmd])).await?;
         Ok(replies.into_iter().next().unwrap_or(Value::Nil))
     }
 
@@ -150,7 +161,7 @@ impl<'a> Attempts<'a> {
         if limit.is_zero() {
             return Err(self.last.clone());
         }
-        Ok(Attempt { shard: way.shard, live, limit, asked_by: way.asked_by })
+        Ok(Attempt { shard: way.shard, live, begun: now, limit, asked_by: way.asked_by })
     }
 
     /// Before another attempt, if there may be one.
@@ -176,14 +187,13 @@ impl<'a> Attempts<'a> {
         Ok(())
     }
 
-    /// Carries out an attempt within its limit: the value, or none when there is to be another. A reply that comes
-    /// later is thrown away by the connection's driver; it reaches nobody.
-    pub(super) async fn run<T>(
+    /// What an attempt came to: the value, or none when there is to be another.
+    pub(super) fn came_to<T>(
         &mut self,
         attempt: &Attempt,
-        work: impl Future<Output = Result<T, Failure>>,
+        result: Result<Result<T, Failure>, Elapsed>,
     ) -> Result<Option<T>, Unavailable> {
-        match timeout(attempt.limit, work).await {
+        match result {
             Ok(Ok(value)) => {
                 Link::succeeded(&attempt.live);
                 return Ok(Some(value));

@@ -25,13 +25,18 @@ impl StoreClock {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        let offset = self.offset.load(Ordering::Relaxed);
-        Timestamp::from_millis(offset.saturating_add(millis(self.start.elapsed())))
+        self.at(Instant::now())
     }
 
-    /// What it was so long ago, or a little earlier.
-    pub(super) fn ago(&self, elapsed: Duration) -> Timestamp {
-        Timestamp::from_millis(self.now().as_millis().saturating_sub(millis(elapsed).saturating_add(1)))
+    /// What it was, or will be, at an instant since `start`.
+    pub(super) fn at(&self, instant: Instant) -> Timestamp {
+        let offset = self.offset.load(Ordering::Relaxed);
+        Timestamp::from_millis(offset.saturating_add(millis(instant.saturating_duration_since(self.start))))
+    }
+
+    /// What it was at an instant, or a little earlier.
+    pub(super) fn before(&self, instant: Instant) -> Timestamp {
+        Timestamp::from_millis(self.at(instant).as_millis().saturating_sub(1))
     }
 
     /// The store said that it is `now`.

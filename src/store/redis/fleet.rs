@@ -1,5 +1,7 @@
 //! What the instances posted: a hash of one field for each, with when it was posted.
 
+use std::pin::pin;
+
 use redis::Value;
 
 use super::attempts::{Attempts, Failure};
@@ -38,7 +40,8 @@ impl Shared {
                 }
                 Ok::<_, Failure>(alive)
             };
-            if let Some(alive) = attempts.run(&attempt, exchange).await? {
+            let exchange = attempt.within(pin!(exchange)).await;
+            if let Some(alive) = attempts.came_to(&attempt, exchange)? {
                 return Ok(alive.iter().filter_map(|(name, value)| read(name, value)).collect());
             }
         }

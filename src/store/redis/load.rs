@@ -1,5 +1,7 @@
 //! Reading records: a hit is believed, a miss looked at twice.
 
+use std::pin::pin;
+
 use futures_util::future::try_join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use redis::{Cmd, Value};
@@ -24,7 +26,7 @@ impl Shared {
             return Ok(first);
         }
         // A node that is no longer the master answers an empty record without an error.
-        self.read_all(&keys, true, budget).await
+        Box::pin(self.read_all(&keys, true, budget)).await
     }
 
     /// Whether the server answers; of a Cluster, whether most of the masters do.
@@ -77,11 +79,12 @@ impl Shared {
                 if doubtful && records.contains(&Loaded::Missing) {
                     // Within the attempt: its own time-out would be taken for the node's.
                     let limit = attempt.limit * 3 / 4;
-                    attempt.shard.link.confirm(attempt.owner(), keys, limit).await?;
+                    Box::pin(attempt.shard.link.confirm(attempt.owner(), keys, limit)).await?;
                 }
                 Ok(records)
             };
-            if let Some(records) = attempts.run(&attempt, look).await? {
+            let looked = attempt.within(pin!(look)).await;
+            if let Some(records) = attempts.came_to(&attempt, looked)? {
                 return Ok(records);
             }
         }

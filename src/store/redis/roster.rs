@@ -1,5 +1,7 @@
 //! Rosters on Redis: a hash for each, one script for each act.
 
+use std::pin::pin;
+
 use redis::{Cmd, ErrorKind, RedisError, Value};
 
 use super::attempts::{Attempt, Attempts, Failure};
@@ -59,10 +61,10 @@ impl Shared {
         let mut attempts = Attempts::begin(&self.nodes, Target::Key(&key), self.policy, budget);
         loop {
             let attempt = attempts.next().await?;
-            let not_after = attempt.shard.clock.now().plus(attempt.limit);
+            let not_after = attempt.shard.clock.at(attempt.begun.into_std()).plus(attempt.limit);
             // None of them is done twice in effect, so a repeated one need not be recognised. After a late one, again.
-            let work = self.enrol_once(&attempt, &key, act, not_after);
-            if let Some(Some(outcome)) = attempts.run(&attempt, work).await? {
+            let work = attempt.within(pin!(self.enrol_once(&attempt, &key, act, not_after))).await;
+            if let Some(Some(outcome)) = attempts.came_to(&attempt, work)? {
                 let weight = Weight::of_roster(act);
                 if self.settle(&attempt, &key, weight, attempts.deadline()).await? == Settled::Stands {
                     return Ok(outcome);

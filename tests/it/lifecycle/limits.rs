@@ -32,13 +32,13 @@ async fn a_session_ends_when_it_is_idle(on: On) {
 }
 
 async fn a_session_ends_at_its_absolute_limit_although_it_is_used(on: On) {
-    let stage = on.start_with(&[("SESSION_IDLE", "4"), ("SESSION_ABSOLUTE", "5")]).await;
+    let stage = on.start_with(&[("SESSION_IDLE", "2"), ("SESSION_ABSOLUTE", "3")]).await;
     let browser = stage.browser();
     let asked = Instant::now();
     browser.get("/count").send().await;
     let answered = Instant::now();
     loop {
-        let late = answered.elapsed() > Duration::from_secs(5);
+        let late = answered.elapsed() > Duration::from_secs(3);
         if browser.get("/me").send().await.json()["session"] != true {
             break;
         }
@@ -46,15 +46,15 @@ async fn a_session_ends_at_its_absolute_limit_although_it_is_used(on: On) {
         sleep(Duration::from_millis(100)).await;
     }
     // The store rounds down to the millisecond that it began in.
-    assert!(asked.elapsed() >= Duration::from_millis(4999), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() >= Duration::from_millis(2999), "{:?}", asked.elapsed());
 }
 
 async fn a_session_that_is_used_lives_on(on: On) {
-    let stage = on.start_with(&[("SESSION_IDLE", "4")]).await;
+    let stage = on.start_with(&[("SESSION_IDLE", "2")]).await;
     let browser = stage.browser();
     browser.get("/count").send().await;
     for _ in 0..5 {
-        sleep(Duration::from_millis(1200)).await;
+        sleep(Duration::from_millis(600)).await;
         let me = browser.get("/me").send().await;
         assert_eq!((me.json()["session"].clone(), me.set_cookies().len()), (json!(true), 0));
     }

@@ -94,9 +94,8 @@ impl Delta {
     }
 
     /// What it makes of no data at all.
-    pub(crate) fn into_values(self) -> BTreeMap<String, String> {
-        let set = |(key, change)| if let Change::Set(value) = change { Some((key, value)) } else { None };
-        self.changes.into_iter().filter_map(set).collect()
+    pub(crate) fn values(&self) -> BTreeMap<String, String> {
+        self.view(&BTreeMap::new()).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     /// Carries the changes out on data, as a store does.

@@ -156,19 +156,17 @@ impl Visit {
     ) -> Result<Done, Error> {
         let (user, membership) = member.unzip();
         let staged = Staged::take(self);
-        let mut delta = staged.delta.clone();
-        if let Some((key, text)) = set {
-            delta.change(&key, Change::Set(text));
-        }
+        let mut data = staged.delta.values();
+        data.extend(set);
         let lifetime = &self.layer().lifetime;
-        let life = lifetime.begin(self.layer().store.now(), user.is_some(), delta.life);
+        let life = lifetime.begin(self.layer().store.now(), user.is_some(), staged.delta.life);
         let create = Create {
             user: user.map(str::to_owned),
             membership,
             idle: (life.idle, life.own),
             absolute: lifetime.absolute,
             seen: self.sighting(),
-            data: delta.into_values(),
+            data,
         };
         let write = Write { handle: id.handle(), generation: FIRST, id: WriteId::random()?, act: Act::Create(create) };
         let done = self.send(&write, how).await?.done()?;

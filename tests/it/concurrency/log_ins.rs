@@ -30,7 +30,7 @@ async fn a_slow_read_from_before_a_log_in_says_nothing_about_the_cookie() {
     let monitor = fleet.redis.monitor().await;
     let slow = tokio::spawn(browser.at(fleet.url(1)).get("/slow-read?ms=1000").send());
     let write = tokio::spawn(browser.at(fleet.url(1)).get("/slow?ms=1000&k=a&v=b").send());
-    monitor.heard("HGETALL", 2).await;
+    monitor.heard("\"HGETALL\" \"stickless:s:", 2).await;
     browser.post("/login?user=ada").send().await;
     let (slow, write) = (slow.await.expect("no panic"), write.await.expect("no panic"));
     assert_eq!((slow.status, cookie(&slow)), (200, None));

@@ -111,7 +111,7 @@ async fn a_removal_is_not_undone_by_a_request_that_read_the_value_before() {
     browser.post("/set?k=gone&v=1").send().await;
     let monitor = fleet.redis.monitor().await;
     let slow = tokio::spawn(browser.at(fleet.url(1)).get("/slow?ms=500&k=a&v=1").send());
-    monitor.heard("HGETALL", 1).await;
+    monitor.heard("\"HGETALL\" \"stickless:s:", 1).await;
     browser.post("/unset?k=gone").send().await;
     assert_eq!(slow.await.expect("no panic").status, 204);
     assert_eq!(browser.get("/dump").send().await.json(), json!({ "data": { "first": "1", "a": "1" } }));
@@ -151,7 +151,7 @@ async fn a_log_out_on_one_instance_wins_over_slow_requests_on_the_others() {
             tokio::spawn(browser.at(fleet.url(turn)).get(path).send())
         })
         .collect();
-    monitor.heard("HGETALL", 6).await;
+    monitor.heard("\"HGETALL\" \"stickless:s:", 6).await;
     assert_eq!(browser.post("/logout").send().await.set_cookies().len(), 1);
     for (turn, slow) in slow.into_iter().enumerate() {
         let answer = slow.await.expect("no panic");

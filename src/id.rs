@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::error::{Unavailable, UnavailableKind};
 
@@ -28,10 +28,7 @@ impl Id {
 
     /// A new id from the operating system's random numbers.
     pub(crate) fn random() -> Result<Self, Unavailable> {
-        thread_local! {
-            static UNUSED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
-        }
-        UNUSED.with_borrow_mut(|unused| next_of(unused, Self::from_bytes))
+        random_bytes().map(Self::from_bytes)
     }
 
     pub(crate) fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
@@ -177,9 +174,16 @@ impl WriteId {
     /// [`UnavailableKind::Internal`] when the operating system has no random numbers to give.
     pub fn random() -> Result<Self, Unavailable> {
         thread_local! {
+            /// The system is asked once for many.
             static UNUSED: RefCell<Vec<WriteId>> = const { RefCell::new(Vec::new()) };
         }
-        UNUSED.with_borrow_mut(|unused| next_of(unused, Self))
+        UNUSED.with_borrow_mut(|unused| {
+            if unused.is_empty() {
+                let bytes = random_bytes::<256>()?;
+                unused.extend(bytes.as_chunks().0.iter().map(|id| Self(*id)));
+            }
+            Ok(unused.pop().unwrap_or_default())
+        })
     }
 }
 
@@ -203,15 +207,12 @@ impl fmt::Debug for WriteId {
     }
 }
 
-/// The next of this thread's random ids. The system is asked once for many, for its answer takes a while.
-fn next_of<T, const N: usize>(unused: &mut Vec<T>, id: impl Fn([u8; N]) -> T) -> Result<T, Unavailable> {
-    if let Some(next) = unused.pop() {
-        return Ok(next);
+fn random_bytes<const N: usize>() -> Result<[u8; N], Unavailable> {
+    let mut bytes = [0; N];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(Unavailable::new(UnavailableKind::Internal, error)),
     }
-    let mut bytes = Zeroizing::new([0; 256]);
-    getrandom::fill(&mut bytes[..]).map_err(|error| Unavailable::new(UnavailableKind::Internal, error))?;
-    unused.extend(bytes.as_chunks().0.iter().map(|bytes| id(*bytes)));
-    unused.pop().ok_or_else(|| UnavailableKind::Internal.into())
 }
 
 #[cfg(test)]

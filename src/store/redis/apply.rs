@@ -23,7 +23,7 @@ impl Shared {
         loop {
             let attempt = attempts.next().await?;
             // By the clock of the node that it is sent to.
-            let (sent, clock) = (attempt.begun.into_std(), &attempt.shard.clock);
+            let (sent, clock) = (Instant::now(), &attempt.shard.clock);
             let not_after = clock.at(sent).plus(attempt.limit);
             let delivery = Delivery { not_after, first_sent: first_sent.map(|first| clock.before(first)) };
             let delivered = attempt.within(pin!(self.deliver(&attempt, &key, write, delivery))).await;

@@ -147,7 +147,11 @@ impl<'a> Attempts<'a> {
             }
             let link = &self.shard.insert(way.shard.clone()).link;
             match link.up() {
-                Some(live) if self.count == 1 && way.at.is_none() => break (way, live, self.started),
+                Some(live) if self.count == 1 && way.at.is_none() => {
+                    // In a Cluster it may have waited for the slot's owner.
+                    let now = if self.nodes.is_cluster() { Instant::now() } else { self.started };
+                    break (way, live, now);
+                }
                 _ => {}
             }
             let live = tokio::select! {

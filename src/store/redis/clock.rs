@@ -28,10 +28,14 @@ impl StoreClock {
         self.at(Instant::now())
     }
 
-    /// What it was, or will be, at an instant since `start`.
+    /// What it was at an instant, perhaps one before `start`: each shard has a clock of its own, begun when it was found.
     pub(super) fn at(&self, instant: Instant) -> Timestamp {
         let offset = self.offset.load(Ordering::Relaxed);
-        Timestamp::from_millis(offset.saturating_add(millis(instant.saturating_duration_since(self.start))))
+        Timestamp::from_millis(match instant.checked_duration_since(self.start) {
+            Some(since) => offset.saturating_add(millis(since)),
+            // Not rounded up to `start`: that would be later than it was.
+            None => offset.saturating_sub(millis(self.start - instant).saturating_add(1)),
+        })
     }
 
     /// What it was at an instant, or a little earlier.
@@ -63,5 +67,18 @@ impl StoreClock {
         let (now, expected) = (Timestamp::from_millis(seconds * 1000 + micros / 1000), self.now());
         self.anchor(now);
         now.since(expected).max(expected.since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_before_the_clock_began_is_not_taken_for_a_later_one() {
+        let clock = StoreClock::new();
+        let (second, began) = (Duration::from_secs(1), clock.at(clock.start));
+        assert_eq!(clock.at(clock.start + second).since(began), second);
+        assert!(clock.start.checked_sub(second).is_none_or(|before| began.since(clock.at(before)) >= second));
     }
 }

@@ -61,7 +61,7 @@ impl Shared {
         let mut attempts = Attempts::begin(&self.nodes, Target::Key(&key), self.policy, budget);
         loop {
             let attempt = attempts.next().await?;
-            let not_after = attempt.shard.clock.at(attempt.begun.into_std()).plus(attempt.limit);
+            let not_after = attempt.shard.clock.now().plus(attempt.limit);
             // None of them is done twice in effect, so a repeated one need not be recognised. After a late one, again.
             let work = attempt.within(pin!(self.enrol_once(&attempt, &key, act, not_after))).await;
             if let Some(Some(outcome)) = attempts.came_to(&attempt, work)? {

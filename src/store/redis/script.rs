@@ -240,3 +240,14 @@ fn numbers<N: itoa::Integer + Copy>(cmd: &mut Cmd, numbers: &[N]) {
         let _ = argument.write_all(blank).and_then(|()| argument.write_all(digits.format(*number).as_bytes()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RECORD;
+    use crate::record::FORMAT_VERSION;
+
+    #[test]
+    fn records_are_written_and_read_in_one_version() {
+        assert!(RECORD.contains(&format!("\nlocal VERSION = {FORMAT_VERSION}\n")));
+    }
+}

@@ -1,21 +1,19 @@
 //! A Redis Cluster of three masters and a replica of each.
 
+mod operations;
 mod wires;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tokio::time::{sleep, timeout};
 
 use self::wires::Wires;
 use super::cli::info;
-use super::error::{Error, Result, or_panic};
+use super::error::{Result, or_panic};
 use super::fleet::Store;
 use super::port::free_port;
-use super::process::find_program;
 use super::redis::RedisServer;
 use super::replication::{is_copied, is_well};
 use super::wait::wait_until;
@@ -130,24 +128,6 @@ impl Cluster {
         (owner, begun.elapsed())
     }
 
-    /// A planned failover, done when this returns: the replica that is the master now. A replica gives up after five
-    /// seconds, and is asked again.
-    pub(crate) async fn failover(&self, old: usize) -> usize {
-        let (id, replicas) = (self.id(old).await, self.replicas(old).await);
-        let (_, lines) = self.view(&[]).await;
-        let Some(replica) = replicas.first() else { panic!("node {old} has no replica: {lines:#?}") };
-        let slot = lines.iter().find(|line| line.starts_with(&id)).and_then(|line| Some(*ranges(line).next()?.start()));
-        let slot = slot.expect("it has slots");
-        for _ in 0..4 {
-            let said = self.nodes[*replica].try_cli(&["CLUSTER", "FAILOVER"]).await;
-            if let Ok((new, _)) = timeout(Duration::from_secs(6), self.replaced(old, slot)).await {
-                return new;
-            }
-            eprintln!("node {replica} does not take over from node {old}: {said:?}");
-        }
-        panic!("no replica takes over from node {old}");
-    }
-
     /// Waits until the replicas of this master have all that was written. Nobody must write meanwhile.
     pub(crate) async fn copied(&self, master: usize) {
         let copied = async || self.nodes[master].text("INFO replication").await.is_some_and(|text| is_copied(&text));
@@ -161,33 +141,6 @@ impl Cluster {
         replicas.filter_map(|line| self.number(line)).collect()
     }
 
-    /// Another node, without slots.
-    pub(crate) async fn add(&mut self) -> usize {
-        let node = or_panic(node(&self.args, None).await);
-        self.nodes.push(node);
-        let added = self.nodes.len() - 1;
-        self.meet(added, 0..added).await;
-        let count = self.nodes.len();
-        let known = async || self.each_sees(&self.everybody(), count, 16384).await;
-        or_panic(wait_until("all nodes know the new one", known).await);
-        added
-    }
-
-    /// Moves so many slots from one master to another, with all in them, as operators do it.
-    pub(crate) async fn reshard(&self, from: usize, to: usize, slots: u16) {
-        let (source, target, count) = (self.id(from).await, self.id(to).await, slots.to_string());
-        let entry = format!("127.0.0.1:{}", self.port(to));
-        let options = ["--cluster-from", &source, "--cluster-to", &target, "--cluster-slots", &count, "--cluster-yes"];
-        self.manage(&[&["reshard", &entry], &options[..]].concat()).await;
-    }
-
-    /// Lets the other nodes forget one that has no slots, and stops it.
-    pub(crate) async fn remove(&self, node: usize) {
-        let (id, entry) = (self.id(node).await, format!("127.0.0.1:{}", self.port(0)));
-        self.manage(&["del-node", &entry, &id]).await;
-        self.nodes[node].stop().await;
-    }
-
     /// Waits until every slot is served, every running replica in step, and all agree who is what: a master that does
     /// not know a replica for one, or is ahead of it, does not vote for it.
     pub(crate) async fn calm(&self) {
@@ -196,14 +149,6 @@ impl Cluster {
             in_step && self.each_sees(&self.everybody(), 0, 16384).await && self.all_agree().await
         };
         or_panic(wait_until("calm", calm).await);
-    }
-
-    /// `redis-cli --cluster …`, once more when the nodes do not agree yet.
-    async fn manage(&self, args: &[&str]) {
-        let ca =
-            self.args.iter().position(|option| option == "--tls-ca-cert-file").and_then(|at| self.args.get(at + 1));
-        let tls = ca.map(|ca| ["--tls", "--cacert", ca]);
-        manage(&[args, tls.as_ref().map_or(&[], |tls| &tls[..])].concat()).await;
     }
 
     fn everybody(&self) -> Vec<usize> {
@@ -308,21 +253,4 @@ fn ranges(line: &str) -> impl Iterator<Item = RangeInclusive<u16>> {
         let (from, to) = word.split_once('-').unwrap_or((word, word));
         Some(from.parse().ok()?..=to.parse().ok()?)
     })
-}
-
-async fn manage(args: &[&str]) {
-    for attempt in 1.. {
-        let program = or_panic(find_program("redis-cli"));
-        let mut command = tokio::process::Command::new(program);
-        command.arg("--cluster").args(args).stdin(Stdio::null()).kill_on_drop(true);
-        let output = command.output().await.expect("redis-cli runs");
-        if output.status.success() {
-            return;
-        }
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        if attempt == 20 {
-            or_panic::<()>(Err(Error::ended("redis-cli --cluster", output.status, vec![said])));
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
 }

@@ -91,11 +91,7 @@ async fn while_instances_and_keys_are_replaced_behind_nginx_no_request_and_none_
         }
         let verdict = load.stop().await.check(&Rules { may_sign_anew: true, ..Rules::default() });
         println!("{verdict}");
-        if !verdict.is_in_time() {
-            return false;
-        }
-        verdict.assert_undisturbed();
-        true
+        verdict.is_undisturbed_in_time()
     })
     .await;
 }

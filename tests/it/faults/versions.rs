@@ -62,11 +62,7 @@ async fn a_fleet_of_two_versions_is_one_application_under_load() {
         load.pass(Duration::from_secs(2)).await;
         let verdict = load.stop().await.check(&Rules::default());
         println!("{verdict}");
-        if !verdict.is_in_time() {
-            return false;
-        }
-        verdict.assert_undisturbed();
-        true
+        verdict.is_undisturbed_in_time()
     })
     .await;
 }

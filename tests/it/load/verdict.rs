@@ -117,6 +117,16 @@ impl Verdict {
         self.assert_clean();
         assert_eq!((self.refused(), self.lost.sum(), self.repeated), (0, 0, 0), "{self}");
     }
+
+    /// As [`is_in_time`](Self::is_in_time); in a round in time, every request was answered as if nothing had happened.
+    #[track_caller]
+    pub(crate) fn is_undisturbed_in_time(&self) -> bool {
+        let is_in_time = self.is_in_time();
+        if is_in_time {
+            self.assert_undisturbed();
+        }
+        is_in_time
+    }
 }
 
 impl fmt::Display for Verdict {
